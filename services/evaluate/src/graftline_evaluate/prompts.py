@@ -1,0 +1,123 @@
+"""Prompts: messages rendered by the model's own chat template, as tokens."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from graftline.errors import DataError
+from graftline_evaluate.dataset import name_some
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from graftline_evaluate.dataset import EvalRow
+    from graftline_evaluate.few_shot import FewShotPrompt
+
+_SENTINEL = "graftline sentinel"
+
+
+@dataclass(frozen=True)
+class Prompts:
+    """All prompts of a variant.
+
+    Args:
+        prefix: Tokens that every prompt begins with.
+        rests: What follows, for each row; at least one token.
+    """
+
+    prefix: tuple[int, ...]
+    rests: tuple[tuple[int, ...], ...]
+
+    def length(self, row: int) -> int:
+        """Give the tokens of a whole prompt."""
+        return len(self.prefix) + len(self.rests[row])
+
+
+def make_prompts(
+    tokenizer: Any, rows: Sequence[EvalRow], few_shot: FewShotPrompt | None, longest: int
+) -> Prompts:
+    """Render and tokenise every row's prompt.
+
+    Args:
+        tokenizer: With a chat template.
+        rows: The rows; at least one.
+        few_shot: What stands before each question; nothing for the training prompt.
+        longest: Tokens that a prompt may have at most.
+
+    Raises:
+        DataError: The template refuses the messages, or prompts are too long.
+    """
+    prompts = []
+    for row in rows:
+        messages = few_shot.around(row.messages) if few_shot else list(row.messages)
+        prompts.append(_tokens(tokenizer, messages, row))
+    _refuse_long(rows, prompts, longest, few_shot is not None)
+    shared = _common_length(prompts)
+    return Prompts(tuple(prompts[0][:shared]), tuple(tuple(p[shared:]) for p in prompts))
+
+
+def stop_tokens(tokenizer: Any, model: Any) -> frozenset[int]:
+    """Give the tokens that end an answer.
+
+    They are the end tokens of tokenizer, model and generation config, and the special token that
+    the chat template writes after an assistant's message.
+    """
+    found: set[int] = set()
+    for holder in (tokenizer, model.config, model.generation_config):
+        value = getattr(holder, "eos_token_id", None)
+        if value is not None:
+            found.update(value if isinstance(value, list) else [value])
+    messages = [{"role": "user", "content": "?"}, {"role": "assistant", "content": _SENTINEL}]
+    try:
+        text = tokenizer.apply_chat_template(messages, tokenize=False)
+    except Exception:  # noqa: BLE001 - a template that refuses this conversation tells nothing
+        return frozenset(found)
+    after = tokenizer(text.rpartition(_SENTINEL)[2], add_special_tokens=False)["input_ids"]
+    if after and after[0] in tokenizer.all_special_ids:
+        found.add(after[0])
+    return frozenset(found)
+
+
+def _tokens(tokenizer: Any, messages: list[dict[str, Any]], row: EvalRow) -> list[int]:
+    try:
+        text = tokenizer.apply_chat_template(
+            messages,
+            tools=list(row.tools) if row.tools else None,
+            add_generation_prompt=True,
+            tokenize=False,
+        )
+    except Exception as error:  # templates raise whatever their author liked
+        raise DataError(
+            f"row {row.id} ({row.split}): the model's chat template refuses its messages: {error}"
+        ) from error
+    tokens: list[int] = tokenizer(text, add_special_tokens=False)["input_ids"]
+    return tokens
+
+
+def _refuse_long(
+    rows: Sequence[EvalRow], prompts: list[list[int]], longest: int, few_shot: bool
+) -> None:
+    long = [
+        f"{row.id} ({row.split}): {len(prompt)} tokens"
+        for row, prompt in zip(rows, prompts, strict=True)
+        if len(prompt) > longest
+    ]
+    if long:
+        what = "few_shot prompts" if few_shot else "prompts"
+        hint = "lower few_shot.rows" if few_shot else "lower decoding.max_new_tokens or reject them"
+        raise DataError(
+            f"{len(long)} {what} are longer than the {longest} tokens that the model's context "
+            f"leaves beside the answer: {name_some(long)}",
+            hint,
+        )
+
+
+def _common_length(prompts: list[list[int]]) -> int:
+    """Count the tokens that all prompts begin with, leaving each at least one of its own."""
+    first, last = min(prompts), max(prompts)
+    most = min(len(prompt) for prompt in prompts) - 1
+    for index in range(most):
+        if first[index] != last[index]:
+            return index
+    return most

@@ -1,0 +1,1 @@
+"""Scorers: one answer against its gold answer."""

@@ -1,0 +1,1 @@
+"""The stage `format`: examples become tokens with a loss mask, and exchange formats."""

@@ -1,0 +1,1 @@
+"""The stage `generate`: examples from a task's specification."""

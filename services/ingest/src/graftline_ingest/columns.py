@@ -1,0 +1,93 @@
+"""Examples gathered column by column: several times faster than from dicts of rows."""
+
+from __future__ import annotations
+
+from itertools import accumulate
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+
+from graftline.domain.rows import EXAMPLES, MESSAGE, TOOL_CALL
+
+if TYPE_CHECKING:
+    from graftline.domain.rows import RowWriter
+
+_BATCH_ROWS = 4096
+
+
+class ExampleColumns:
+    """Collects rows of EXAMPLES and writes them batch by batch.
+
+    Args:
+        writer: Where the batches go.
+    """
+
+    def __init__(self, writer: RowWriter) -> None:
+        """Begin empty."""
+        self._writer = writer
+        self._clear()
+
+    def add(
+        self,
+        *,
+        identity: str,
+        group: str,
+        split: str,
+        task: str,
+        messages: list[dict[str, Any]],
+        tools: str | None,
+        meta: str,
+    ) -> None:
+        """Add one row; keys that a message lacks become null."""
+        self._scalars.append((identity, group, split, task, tools, meta))
+        self._counts.append(len(messages))
+        self._messages += messages
+        if len(self._scalars) >= _BATCH_ROWS:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write what has been collected."""
+        if not self._scalars:
+            return
+        rows = len(self._scalars)
+        ids, groups, splits, tasks, tools, metas = zip(*self._scalars, strict=True)
+        empty = pa.array([0] * (rows + 1), pa.int32())
+        arrays = {
+            "id": pa.array(ids, pa.string()),
+            "parents": pa.ListArray.from_arrays(empty, pa.array([], pa.string())),
+            "source": pa.nulls(rows, EXAMPLES.field("source").type),
+            "group": pa.array(groups, pa.string()),
+            "split": pa.array(splits, pa.string()),
+            "task": pa.array(tasks, pa.string()),
+            "messages": pa.ListArray.from_arrays(
+                pa.array([0, *accumulate(self._counts)], pa.int32()), self._message_array()
+            ),
+            "tools": pa.array(tools, pa.string()),
+            "meta": pa.array(metas, pa.string()),
+        }
+        self._writer.write_batch(
+            pa.RecordBatch.from_arrays([arrays[name] for name in EXAMPLES.names], schema=EXAMPLES)
+        )
+        self._clear()
+
+    def _message_array(self) -> pa.StructArray:
+        messages = self._messages
+        columns = [
+            pa.array([message["role"] for message in messages], pa.string()),
+            pa.array([message["content"] for message in messages], pa.string()),
+        ]
+        if all(len(message) == 2 for message in messages):
+            kinds = (pa.string(), pa.string(), pa.list_(TOOL_CALL))
+            columns += [pa.nulls(len(messages), kind) for kind in kinds]
+        else:
+            columns += [
+                pa.array([message.get("name") for message in messages], pa.string()),
+                pa.array([message.get("tool_call_id") for message in messages], pa.string()),
+                pa.array([message.get("tool_calls") for message in messages], pa.list_(TOOL_CALL)),
+            ]
+        return pa.StructArray.from_arrays(columns, fields=list(MESSAGE))
+
+    def _clear(self) -> None:
+        self._scalars: list[tuple[str, str, str, str, str | None, str]] = []
+        self._counts: list[int] = []
+        self._messages: list[dict[str, Any]] = []

@@ -1,0 +1,1 @@
+"""Files and Hub sets as streams of numbered records, malformed ones included."""

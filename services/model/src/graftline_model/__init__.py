@@ -1,0 +1,1 @@
+"""The `model` stage: a model from anywhere, as safetensors with its tokenizer and chat template."""

@@ -1,0 +1,1 @@
+"""What the rows between stages look like. A module here counts in the key of whoever imports it."""

@@ -1,0 +1,1 @@
+"""What tests of stages need: a stage run on plain folders, and a real S3 server."""

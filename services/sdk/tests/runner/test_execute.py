@@ -1,0 +1,208 @@
+"""The runner on a real store, with a stage small enough to read here."""
+
+import json
+import threading
+
+import pytest
+
+from graftline import CONTRACT_VERSION
+from graftline.canonical import canonical_json, sha256_text
+from graftline.config import Config
+from graftline.errors import BugError, Cancelled, ConfigError, DataError, TransientError
+from graftline.events.messages import EventSource
+from graftline.events.reporter import EventStream, StepReporter
+from graftline.ports import Output, Port, Result
+from graftline.runner.execute import StepExecution, check_request
+from graftline.stage import Stage
+from graftline.store import Manifests
+from graftline.v1 import manifest_pb2, stage_pb2
+
+
+class EchoConfig(Config):
+    text: str = "hello"
+    reject: int = 0
+
+
+ECHO = Stage(
+    name="echo",
+    version="1",
+    summary="Writes a text",
+    inputs=(Port("before", ("report",), optional=True),),
+    outputs=(Port("report", ("report",)),),
+    config=EchoConfig,
+    run="tests:none",
+    conserves_rows=True,
+)
+
+
+def echo(ctx, config, inputs):
+    ctx.raise_if_stopping()
+    before = inputs.maybe("before")
+    head = (before.path / "text").read_text() if before else ""
+    (ctx.output("report") / "text").write_text(head + config.text)
+    kept = 10 - config.reject
+    return Result(
+        {"report": Output(ctx.output("report"))},
+        rows_in=10,
+        rows_out=kept,
+        rejected={"unwanted": config.reject},
+        figures={"length": float(len(config.text))},
+    )
+
+
+def request_for(store, name="one", config=None, inputs=(), **more):
+    return stage_pb2.StageRequest(
+        contract_version=CONTRACT_VERSION,
+        run="r",
+        step=name,
+        stage="echo",
+        key=sha256_text(name),
+        image="test",
+        config=canonical_json(config or {}),
+        inputs=inputs,
+        store=store.uri,
+        **more,
+    )
+
+
+@pytest.fixture
+def execute(store, s3_environment, tmp_path):
+
+    def run(request, function=echo, stage=ECHO, before=None):
+        folder = tmp_path / f"work-{len(list(tmp_path.iterdir()))}"
+        folder.mkdir()
+        reporter = StepReporter(EventSource("r", request.step), EventStream(""))
+        execution = StepExecution(stage, function, request, folder, reporter)
+        if before:
+            before(execution)
+        return execution.run()
+
+    return run
+
+
+def test_a_step_is_committed_with_all_that_made_it(store, execute):
+    assert execute(request_for(store, config={"reject": 3}, seed=7)) is True
+    found = Manifests(store).lookup(sha256_text("one"))
+    assert found.problem == ""
+    manifest = found.manifest
+    assert (manifest.rows_in, manifest.rows_out) == (10, 7)
+    assert [(r.reason, r.rows) for r in manifest.rejected] == [("unwanted", 3)]
+    assert manifest.seed == 7
+    assert manifest.figures["length"] == 5
+    assert manifest.cost.wall_seconds > 0
+    assert not manifest.cost.HasField("gpu_seconds")
+    assert json.loads(manifest.config) == {"reject": 3}
+    assert [blob.path for blob in manifest.outputs[0].artifact.blobs] == ["text"]
+
+
+def test_a_step_that_is_there_is_not_run_again(store, execute):
+    calls = []
+
+    def counted(ctx, config, inputs):
+        calls.append(1)
+        return echo(ctx, config, inputs)
+
+    assert execute(request_for(store), counted) is True
+    assert execute(request_for(store), counted) is False
+    assert len(calls) == 1
+
+
+def test_inputs_are_fetched_and_recorded(store, execute):
+    execute(request_for(store, "one"))
+    wanted = stage_pb2.RequestInput(
+        port="before", step="one", key=sha256_text("one"), output="report"
+    )
+    execute(request_for(store, "two", {"text": "!"}, [wanted]))
+    manifests = Manifests(store)
+    two = manifests.lookup(sha256_text("two")).manifest
+    one = manifests.lookup(sha256_text("one"))
+    (ref,) = two.inputs
+    assert (ref.step, ref.output, ref.manifest_digest) == ("one", "report", one.digest)
+    assert ref.artifact_digest == one.manifest.outputs[0].artifact.digest
+    assert two.outputs[0].artifact.blobs[0].size == len("hello!")
+
+
+def test_a_missing_input_may_come_later(store, execute):
+    wanted = stage_pb2.RequestInput(port="before", step="x", key=sha256_text("x"), output="report")
+    with pytest.raises(TransientError, match="step 'x' is not in the store"):
+        execute(request_for(store, "two", inputs=[wanted]))
+
+
+@pytest.mark.parametrize(
+    ("config", "words"), [({"tex": "x"}, "did you mean 'text'"), ({"reject": "many"}, "reject")]
+)
+def test_wrong_settings_are_refused_before_anything_is_fetched(store, execute, config, words):
+    with pytest.raises(ConfigError, match=words):
+        execute(request_for(store, config=config))
+
+
+def test_lost_rows_are_a_bug_and_nothing_is_committed(store, execute):
+    def loses(ctx, config, inputs):
+        (ctx.output("report") / "x").write_text("x")
+        return Result({"report": Output(ctx.output("report"))}, rows_in=10, rows_out=9)
+
+    with pytest.raises(BugError, match="lost rows: 10 in, 9 out, 0 rejected"):
+        execute(request_for(store), loses)
+    assert Manifests(store).lookup(sha256_text("one")).manifest is None
+
+
+def test_undeclared_and_missing_outputs_are_bugs(store, execute):
+    with pytest.raises(BugError, match="are declared"):
+        execute(request_for(store), lambda ctx, config, inputs: Result({}))
+
+
+def test_a_stop_before_the_work_leaves_nothing(store, execute):
+    with pytest.raises(Cancelled):
+        execute(request_for(store), before=lambda execution: execution.context.request_stop())
+    assert Manifests(store).lookup(sha256_text("one")).manifest is None
+
+
+def test_a_checkpoint_is_there_for_the_next_attempt_and_gone_after_the_commit(store, execute):
+    def stops_once(ctx, config, inputs):
+        folder = ctx.scratch("state")
+        if not ctx.restore("half", folder):
+            (folder / "done").write_text("half")
+            ctx.checkpoint("half", folder)
+            raise DataError("stopped in the middle")
+        assert (folder / "done").read_text() == "half"
+        return echo(ctx, config, inputs)
+
+    with pytest.raises(DataError):
+        execute(request_for(store), stops_once)
+    assert execute(request_for(store), stops_once) is True
+    assert not [item.name for item in store.list("steps") if "checkpoint" in item.name]
+
+
+def test_a_source_that_changed_since_the_plan_is_refused(store, execute, tmp_path):
+    source = tmp_path / "rows.jsonl"
+    source.write_text("{}")
+    ref = manifest_pb2.SourceRef(setting="source", uri=str(source), fingerprint="sha256:old")
+    with pytest.raises(DataError, match="has changed since the plan"):
+        execute(request_for(store, sources=[ref]))
+
+
+def test_racing_runs_of_one_step_agree(store, execute):
+    barrier = threading.Barrier(2)
+
+    def together(ctx, config, inputs):
+        barrier.wait(20)
+        return echo(ctx, config, inputs)
+
+    results = []
+    threads = [
+        threading.Thread(target=lambda: results.append(execute(request_for(store), together)))
+        for _ in range(2)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(results) == [False, True]
+
+
+def test_requests_for_others_are_refused(store):
+    with pytest.raises(ConfigError, match="contract 99"):
+        check_request(stage_pb2.StageRequest(contract_version="99"), ECHO, own_code=True)
+    other = stage_pb2.StageRequest(contract_version=CONTRACT_VERSION, stage="train")
+    with pytest.raises(ConfigError, match="asks for stage 'train'"):
+        check_request(other, ECHO, own_code=True)

@@ -1,0 +1,135 @@
+"""The command line of every stage, in a process of its own where exit codes and signals count."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+from google.protobuf.json_format import Parse
+
+from graftline.config import Config
+from graftline.errors import DataError
+from graftline.ports import Port
+from graftline.runner.main import main
+from graftline.stage import Stage
+from graftline.v1 import stage_pb2
+
+
+class NapConfig(Config):
+    seconds: float = 0.0
+
+
+NAP = Stage(
+    name="nap",
+    version="1",
+    summary="Sleeps",
+    inputs=(),
+    outputs=(Port("report", ("report",)),),
+    config=NapConfig,
+    run="graftline.runner.main:main",
+)
+
+
+def ended(arguments, stage=NAP):
+    with pytest.raises(SystemExit) as caught:
+        main(stage, arguments)
+    return caught.value.code
+
+
+def test_describe_prints_the_descriptor(capsys):
+    assert ended(["describe"]) == 0
+    found = Parse(capsys.readouterr().out, stage_pb2.StageDescriptor())
+    assert (found.name, found.contract_version) == ("nap", "1")
+    assert "seconds" in json.loads(found.config_schema)["properties"]
+
+
+@pytest.mark.parametrize(
+    ("config", "code", "words"),
+    [
+        ({"seconds": 1}, 0, "ok"),
+        ({"second": 1}, 64, "did you mean 'seconds'"),
+        ([], 64, "JSON object"),
+    ],
+)
+def test_check_tells_what_is_wrong_without_running(tmp_path, capsys, config, code, words):
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps(config))
+    assert ended(["check", "--config", str(path)]) == code
+    printed = capsys.readouterr()
+    assert words in printed.out + printed.err
+
+
+@pytest.mark.parametrize("content", [None, "{", '{"no_such_field": 1}'])
+def test_an_unreadable_request_is_one_line_and_64(tmp_path, capsys, content):
+    path = tmp_path / "request.json"
+    if content is not None:
+        path.write_text(content)
+    assert ended(["run", "--request", str(path)]) == 64
+    (line,) = capsys.readouterr().err.strip().splitlines()
+    assert line.startswith("error: request")
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [(DataError("bad rows"), 65), (OSError(28, "No space left"), 75), (ValueError("x"), 70)],
+)
+def test_every_error_has_its_exit_code_and_its_line(monkeypatch, capsys, error, code):
+    def fails(stage, options):
+        raise error
+
+    monkeypatch.setattr("graftline.runner.main._serve", fails)
+    assert ended(["describe"]) == code
+    assert capsys.readouterr().err.strip().splitlines()[-1].startswith("error: ")
+
+
+PARENT = """
+import subprocess, sys, time
+child = subprocess.Popen([sys.executable, "-c", sys.argv[1]], stdout=sys.stdout)
+time.sleep(2)
+"""
+CHILD = """
+import os, time
+from graftline.runner.signals import StopSignal
+stop = StopSignal()
+stop.watch_parent()
+asked = []
+stop.connect(lambda: asked.append(1))
+print(os.getpid(), flush=True)
+for _ in range(200):
+    time.sleep(0.1)
+    if asked:
+        print("stopped", flush=True)
+        break
+"""
+
+
+def test_a_step_whose_engine_is_killed_stops(tmp_path):
+    with (tmp_path / "out").open("w+") as out:
+        parent = subprocess.Popen([sys.executable, "-c", PARENT, CHILD], stdout=out)
+        deadline = time.monotonic() + 20
+        while not (tmp_path / "out").read_text().strip() and time.monotonic() < deadline:
+            time.sleep(0.05)
+        parent.kill()
+        parent.wait()
+        while "stopped" not in (tmp_path / "out").read_text() and time.monotonic() < deadline:
+            time.sleep(0.05)
+    assert "stopped" in (tmp_path / "out").read_text()
+
+
+def test_a_signal_during_start_up_is_not_lost_and_a_second_one_ends_it():
+    code = (
+        "import time\n"
+        "from graftline.runner.signals import StopSignal\n"
+        "stop = StopSignal()\nprint('ready', flush=True)\ntime.sleep(0.5)\n"
+        "stop.connect(lambda: print('asked', flush=True))\ntime.sleep(30)\n"
+    )
+    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+    assert process.stdout.readline() == "ready\n"
+    os.kill(process.pid, signal.SIGTERM)
+    assert process.stdout.readline() == "asked\n"
+    os.kill(process.pid, signal.SIGTERM)
+    assert process.wait(10) == 128 + signal.SIGTERM
+    process.stdout.close()

@@ -1,0 +1,1 @@
+"""The `train` stage: a model and a training set in, a LoRA adapter out."""

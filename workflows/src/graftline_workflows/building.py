@@ -1,0 +1,387 @@
+"""One `graftline run` or `graftline plan`: from a recipe to a plan, a run and its verdict."""
+
+from __future__ import annotations
+
+import signal
+import time
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from graftline.canonical import canonical_json
+from graftline.errors import (
+    EXIT_BUG,
+    EXIT_CANCELLED,
+    EXIT_GATE,
+    EXIT_OK,
+    ConfigError,
+    GraftlineError,
+)
+from graftline.ports import kind_value
+from graftline.v1 import plan_pb2, stage_pb2
+from graftline_workflows.engine.leftovers import end_leftovers
+from graftline_workflows.engine.local import Limits, LocalEngine
+from graftline_workflows.engine.process import check_stages
+from graftline_workflows.home import new_run_id
+from graftline_workflows.local_files import LocalFiles
+from graftline_workflows.records import RunBook, close_interrupted, last_record, new_record
+from graftline_workflows.results import (
+    ResultRow,
+    baseline_metrics,
+    metrics_summary,
+    read_metrics,
+    result_rows,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+    from graftline.store import Lookup
+    from graftline.v1.manifest_pb2 import Manifest
+    from graftline_workflows.catalog import Catalog
+    from graftline_workflows.engine.display import Display
+    from graftline_workflows.engine.status import Outcome
+    from graftline_workflows.gate import Verdict
+    from graftline_workflows.home import Home
+    from graftline_workflows.recipe import ResolvedRecipe
+    from graftline_workflows.session import StoreSession
+
+_STATE_WORDS = {
+    plan_pb2.RUN_STATE_RUNNING: "running",
+    plan_pb2.RUN_STATE_SUCCEEDED: "succeeded",
+    plan_pb2.RUN_STATE_GATE_FAILED: "gate-failed",
+    plan_pb2.RUN_STATE_FAILED: "failed",
+    plan_pb2.RUN_STATE_CANCELLED: "cancelled",
+}
+_SHOWN_OUTPUTS = ("report", "bundle")
+
+
+def run_state_word(state: plan_pb2.RunState) -> str:
+    """Give a run state's word (`succeeded`, `gate-failed`, …)."""
+    return _STATE_WORDS.get(state, "unknown")
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What the user asked for.
+
+    Args:
+        recipe: A recipe's name or file.
+        profile: A profile's name; the recipe's own default if empty.
+        overrides: `path=value` texts.
+        images: By stage, what runs it instead of its own code.
+        until: Stop after this step.
+        from_: Begin with this step.
+        only: Look at this step alone.
+    """
+
+    recipe: str
+    profile: str = ""
+    overrides: tuple[str, ...] = ()
+    images: Mapping[str, str] = field(default_factory=dict)
+    until: str = ""
+    from_: str = ""
+    only: str = ""
+
+
+class Planner:
+    """Plans one recipe against the store, as often as asked.
+
+    Args:
+        wanted: What the user asked for; read at once, while the store is still opening.
+        home: Where digests of sources are remembered.
+        session: The store.
+        run: The run's id; empty where nothing will run.
+
+    Raises:
+        ConfigError: The recipe cannot be meant.
+    """
+
+    def __init__(self, wanted: Wanted, home: Home, session: StoreSession, run: str = "") -> None:
+        """Read the recipe and the catalog."""
+        from graftline_workflows.catalog import load_catalog
+        from graftline_workflows.recipe import resolve_recipe
+
+        self._wanted = wanted
+        self._session = session
+        self._run = run
+        self._catalog: Catalog = load_catalog()
+        self.resolved: ResolvedRecipe = resolve_recipe(
+            wanted.recipe,
+            profile=wanted.profile or None,
+            overrides=list(wanted.overrides),
+            images=dict(wanted.images),
+            catalog=self._catalog,
+        )
+        self._fingerprints = self._source_fingerprints(home)
+        self._last: plan_pb2.RunRecord | None = None
+        self._asked = False
+
+    def _source_fingerprints(self, home: Home) -> Any:
+        from graftline_workflows.sources import fingerprint_sources
+
+        return fingerprint_sources(self.resolved, home.path / "digests.json")
+
+    def plan(self) -> plan_pb2.Plan:
+        """Give the plan as the store stands now.
+
+        Raises:
+            GraftlineError: The store does not answer.
+        """
+        from graftline_workflows.planning import make_plan
+
+        if not self._asked:
+            self._last, self._asked = last_record(self._session, self.resolved.name), True
+        return make_plan(
+            self.resolved,
+            self._catalog,
+            self._look_up,
+            self._fingerprints,
+            self._last,
+            until=self._wanted.until or None,
+            from_=self._wanted.from_ or None,
+            only=self._wanted.only or None,
+            run=self._run,
+            store_uri=self._session.store.uri,
+        )
+
+    def _look_up(self, key: str, inputs: Mapping[str, Manifest]) -> Lookup:
+        return self._session.manifests.lookup(key, inputs)
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """How a run ended.
+
+    Args:
+        run: Its id.
+        recipe: The recipe's name.
+        profile: The profile's name.
+        state: Its state.
+        outcome: What became of each step.
+        verdict: The gate's, where its step is there.
+        rows: The results table.
+        metrics: All metrics, as `metrics_summary` gives them.
+        report: The report's page, if there is one.
+        bundle: The bundle's folder, if there is one.
+        seconds: How long it took.
+    """
+
+    run: str
+    recipe: str
+    profile: str
+    state: plan_pb2.RunState
+    outcome: Outcome
+    verdict: Verdict | None
+    rows: tuple[ResultRow, ...]
+    metrics: Mapping[str, Any]
+    report: Path | None
+    bundle: Path | None
+    seconds: float
+
+    @property
+    def exit_code(self) -> int:
+        """0, 1 where the gate is not met, else the first failed step's, or that of a stop."""
+        if self.state == plan_pb2.RUN_STATE_SUCCEEDED:
+            return EXIT_OK
+        if self.state == plan_pb2.RUN_STATE_GATE_FAILED:
+            return EXIT_GATE
+        if self.state == plan_pb2.RUN_STATE_CANCELLED:
+            return EXIT_CANCELLED
+        return next((step.exit_code for step in self.outcome.failed), None) or EXIT_BUG
+
+    def as_json(self) -> dict[str, Any]:
+        """Give what `run --json` prints."""
+        cached = stage_pb2.STEP_STATE_CACHED
+        value: dict[str, Any] = {
+            "run": self.run,
+            "recipe": self.recipe,
+            "profile": self.profile,
+            "state": run_state_word(self.state),
+            "built": [step.name for step in self.outcome.steps if step.built],
+            "cached": [step.name for step in self.outcome.steps if step.state == cached],
+            "gate": self.verdict.as_json() if self.verdict is not None else None,
+            "metrics": dict(self.metrics),
+            "report": str(self.report) if self.report is not None else None,
+            "bundle": str(self.bundle) if self.bundle is not None else None,
+        }
+        if self.outcome.failed:
+            value["failed"] = [
+                {
+                    "step": step.name,
+                    "exit_code": step.exit_code,
+                    "cause": step.message,
+                    "log": str(step.log) if step.log is not None else None,
+                }
+                for step in self.outcome.failed
+            ]
+        return value
+
+
+class RecipeRun:
+    """Runs one recipe in a home folder.
+
+    Args:
+        wanted: What the user asked for.
+        home: The home folder; the caller holds its lock.
+        session: The store.
+        display: Who is told.
+        run: The run's id.
+        interrupted: The id of a run whose engine was killed, if there is one.
+        limits: What the engine may use.
+    """
+
+    def __init__(
+        self,
+        wanted: Wanted,
+        home: Home,
+        session: StoreSession,
+        display: Display,
+        *,
+        run: str = "",
+        interrupted: str = "",
+        limits: Limits | None = None,
+    ) -> None:
+        """Read the recipe, while the store is opening."""
+        self._began = time.monotonic()
+        self._home = home
+        self._session = session
+        self._display = display
+        self._interrupted = interrupted
+        self._limits = limits
+        self.run = run or new_run_id()
+        self.planner = Planner(wanted, home, session, self.run)
+
+    def prepare(self) -> plan_pb2.Plan:
+        """Clean up after a killed run, make the plan, and check that it can run here.
+
+        Raises:
+            GraftlineError: It cannot.
+        """
+        end_leftovers(self._home.path / "steps")
+        self._home.drop_work()
+        close_interrupted(self._session, self._interrupted)
+        plan = self.planner.plan()
+        check_stages(item.request for item in plan.steps if not item.cached)
+        return plan
+
+    def execute(self, plan: plan_pb2.Plan) -> RunResult:
+        """Run a plan, judge the gate, bring report and bundle here, and keep the record.
+
+        Raises:
+            GraftlineError: The engine or the store cannot go on; a failed step is no such error.
+        """
+        resolved = self.planner.resolved
+        book = RunBook(self._session, new_record(self.run, plan, resolved.text, resolved.overrides))
+        book.begin()
+        engine = LocalEngine(
+            self.run, self._home, self._session, self._display, book.update, self._limits
+        )
+        try:
+            with _stopping(engine):
+                outcome = engine.execute(plan, self.planner.plan)
+            manifests = self._manifests(outcome)
+            verdict, rows, metrics = self._judge(manifests)
+            shown = self._bring(manifests)
+        except BaseException:
+            with suppress(GraftlineError):
+                book.end(plan_pb2.RUN_STATE_FAILED, "")
+            raise
+        state = _state(outcome, verdict)
+        book.update(outcome.steps)
+        book.end(state, canonical_json(verdict.as_json()) if verdict is not None else "")
+        return RunResult(
+            run=self.run,
+            recipe=plan.recipe,
+            profile=plan.profile,
+            state=state,
+            outcome=outcome,
+            verdict=verdict,
+            rows=rows,
+            metrics=metrics,
+            report=shown.get("report"),
+            bundle=shown.get("bundle"),
+            seconds=time.monotonic() - self._began,
+        )
+
+    def _manifests(self, outcome: Outcome) -> dict[str, Manifest]:
+        """Give the manifest of every step that is there."""
+        found = {}
+        for step in outcome.steps:
+            manifest = step.manifest
+            if manifest is None and step.state == stage_pb2.STEP_STATE_CACHED:
+                manifest = self._session.manifests.lookup(step.request.key).manifest
+            if manifest is not None:
+                found[step.name] = manifest
+        return found
+
+    def _judge(
+        self, manifests: Mapping[str, Manifest]
+    ) -> tuple[Verdict | None, tuple[ResultRow, ...], dict[str, Any]]:
+        from graftline_workflows.gate import judge_gate
+
+        gate = self.planner.resolved.gate
+        manifest = manifests.get(gate.step) if gate is not None else None
+        if gate is None or manifest is None:
+            return None, (), {}
+        adapted = read_metrics(self._session, manifest)
+        baseline = baseline_metrics(self._session, manifest)
+        verdict = judge_gate(gate, adapted)
+        rows = tuple(result_rows(verdict.checks, adapted, baseline))
+        return verdict, rows, metrics_summary(adapted, baseline)
+
+    def _bring(self, manifests: Mapping[str, Manifest]) -> dict[str, Path]:
+        """Put report (given as its page) and bundle (as its folder) beside the run's logs."""
+        files = LocalFiles(self._home.path / "files", self._session)
+        shown: dict[str, Path] = {}
+        for manifest in manifests.values():
+            for output in manifest.outputs:
+                kind = output.artifact.kind
+                if output.port in _SHOWN_OUTPUTS and kind == kind_value(output.port):
+                    folder = self._home.run_folder(self.run) / output.port
+                    files.place(manifest.key, output.artifact, folder)
+                    pages = sorted(folder.glob("*.html"))
+                    shown[output.port] = pages[0] if len(pages) == 1 else folder
+        return shown
+
+
+def _state(outcome: Outcome, verdict: Verdict | None) -> plan_pb2.RunState:
+    if outcome.failed:
+        return plan_pb2.RUN_STATE_FAILED
+    if outcome.cancelled and not outcome.complete:
+        return plan_pb2.RUN_STATE_CANCELLED
+    if not outcome.complete:
+        return plan_pb2.RUN_STATE_FAILED
+    if verdict is not None and not verdict.passed:
+        return plan_pb2.RUN_STATE_GATE_FAILED
+    return plan_pb2.RUN_STATE_SUCCEEDED
+
+
+@contextmanager
+def _stopping(engine: LocalEngine) -> Iterator[None]:
+    """Pass Ctrl-C, SIGTERM and a closed terminal on to the engine."""
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = {number: signal.getsignal(number) for number in numbers}
+    for number in numbers:
+        signal.signal(number, lambda *_: engine.request_stop())
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def parse_images(texts: tuple[str, ...]) -> dict[str, str]:
+    """Read `STAGE=IMAGE` texts.
+
+    Raises:
+        ConfigError: One of them is none.
+    """
+    images = {}
+    for text in texts:
+        name, equals, image = text.partition("=")
+        if not (name and equals and image):
+            raise ConfigError(f"--image {text}: STAGE=IMAGE is wanted, as curate=exec:./my-stage")
+        images[name] = image
+    return images

@@ -1,0 +1,136 @@
+"""`stages`, `recipes`, `catalog`, `conformance`: what there is, and whether it fits."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from graftline.errors import EXIT_GATE, EXIT_OK, ConfigError
+from graftline_workflows.cli.app import App, shared_options
+
+
+@click.command("stages")
+@click.argument("stage", required=False)
+@shared_options
+def stages_command(app: App, stage: str | None) -> None:
+    r"""List the stages that recipes can use; one of them with its ports and settings.
+
+    \b
+    Examples:
+      graftline stages
+      graftline stages curate
+    """
+    from graftline_workflows.catalog import load_catalog
+    from graftline_workflows.catalog.model import write_descriptor
+    from graftline_workflows.cli.print import print_stage, print_stages
+
+    catalog = load_catalog()
+    if stage is not None:
+        entry = catalog.entry(stage)
+        if app.json:
+            app.print_json(json.loads(write_descriptor(entry.descriptor)))
+        else:
+            print_stage(app.console(), entry)
+    elif app.json:
+        entries = catalog.stages.values()
+        app.print_json({"stages": [json.loads(write_descriptor(e.descriptor)) for e in entries]})
+    else:
+        print_stages(app.console(), list(catalog.stages.values()))
+
+
+@click.command("recipes")
+@shared_options
+def recipes_command(app: App) -> None:
+    """List the built-in recipes, with their profiles and parameters."""
+    from graftline_workflows.cli.print import print_recipes, recipes_json
+
+    if app.json:
+        app.print_json(recipes_json())
+    else:
+        print_recipes(app.console())
+
+
+@click.command("catalog")
+@click.option("--write", is_flag=True, help="Write the files; without, only say which are stale.")
+def catalog_command(write: bool) -> int:
+    """Generate the catalog from every service's descriptor (in a source checkout)."""
+    from graftline_workflows.catalog.generate import main as generate
+
+    return generate([] if write else ["--check"])
+
+
+@click.command("conformance")
+@click.argument("command")
+@click.option("--config", default="{}", metavar="JSON|@FILE", help="The stage's settings.")
+@click.option(
+    "--input", "inputs", multiple=True, metavar="PORT=FOLDER", help="An input's files; repeatable."
+)
+@click.option(
+    "--source", "sources", multiple=True, metavar="SETTING=URI", help="A source; repeatable."
+)
+@click.option("--seed", default=0, help="The step's seed.")
+@click.option("--timeout", "timeout_s", default=600.0, help="Seconds that one run may take.")
+@shared_options
+def conformance_command(
+    app: App,
+    command: str,
+    config: str,
+    inputs: tuple[str, ...],
+    sources: tuple[str, ...],
+    seed: int,
+    timeout_s: float,
+) -> int:
+    r"""Check whether a stage keeps the contract, by running it on small inputs.
+
+    COMMAND is called as `COMMAND describe` and `COMMAND run`; `exec:PROGRAM` puts our runner around
+    a program in another language.
+
+    \b
+    Examples:
+      graftline conformance "python -m graftline_curate"
+      graftline conformance exec:./my-curate --config '{"operations": []}' --json
+    """
+    from graftline_workflows.cli.print import print_check, print_conformance
+    from graftline_workflows.conformance.verdict import judge_stage
+
+    console = app.console()
+    verdict = judge_stage(
+        command,
+        config=_json_object(config),
+        inputs={port: Path(folder) for port, folder in _pairs("--input", inputs).items()},
+        sources=_pairs("--source", sources),
+        seed=seed,
+        timeout_s=timeout_s,
+        tell=lambda result: None if app.json or app.quiet else print_check(console, result),
+    )
+    if app.json:
+        app.print_json(verdict.to_json())
+    else:
+        print_conformance(console, verdict)
+    return EXIT_OK if verdict.passed else EXIT_GATE
+
+
+def _json_object(text: str) -> dict[str, Any]:
+    try:
+        found = json.loads(Path(text[1:]).read_text() if text.startswith("@") else text)
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"--config {text}: {error}") from error
+    if not isinstance(found, dict):
+        raise ConfigError(f"--config {text}: a JSON object is wanted")
+    return found
+
+
+def _pairs(option: str, texts: tuple[str, ...]) -> dict[str, str]:
+    pairs = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not (name and equals and value):
+            raise ConfigError(f"{option} {text}: NAME=VALUE is wanted")
+        pairs[name] = value
+    return pairs
+
+
+COMMANDS = (stages_command, recipes_command, catalog_command, conformance_command)

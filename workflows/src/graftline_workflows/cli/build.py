@@ -1,0 +1,147 @@
+"""`run` and `plan`."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from graftline_workflows.cli.app import App, shared_options
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from rich.console import Console
+
+    from graftline_workflows.engine.display import Display
+
+_RUN_HELP = """Build what changed, then judge it.
+
+Steps whose artifacts are in the store are not run again. Ctrl-C loses nothing that was committed;
+the same command goes on from there.
+
+\b
+Examples:
+  graftline run json-extraction
+  graftline run json-extraction --profile tiny --set adapter.lora_r=8
+  graftline run json-extraction --set data=tickets.jsonl --set schema=tickets.schema.json
+  graftline run json-extraction --until format
+  graftline run json-extraction --image curate=exec:./my-curate
+  graftline run json-extraction --store s3://team/graftline --json
+"""
+_PLAN_HELP = """Say what a run would build, and why; nothing is built.
+
+\b
+Examples:
+  graftline plan json-extraction
+  graftline plan json-extraction --set adapter.lora_r=32
+  graftline plan ./my-recipe.yaml --json
+"""
+
+
+def recipe_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command the options that name a recipe and a part of it."""
+    options = (
+        click.argument("recipe"),
+        click.option(
+            "--profile", "-p", default="", help="A profile of the recipe (tiny, cpu, gpu)."
+        ),
+        click.option(
+            "--set",
+            "overrides",
+            multiple=True,
+            metavar="PATH=VALUE",
+            help="Set a parameter or a step's setting; may be given often.",
+        ),
+        click.option(
+            "--image",
+            "images",
+            multiple=True,
+            metavar="STAGE=IMAGE",
+            help="Run a stage's steps by another program: exec:COMMAND.",
+        ),
+        click.option("--until", default="", metavar="STEP", help="Stop after this step."),
+        click.option("--from", "from_", default="", metavar="STEP", help="Begin with this step."),
+        click.option("--only", default="", metavar="STEP", help="Look at this step alone."),
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+@click.command("run", help=_RUN_HELP)
+@recipe_options
+@click.option("--cores", default=0, metavar="N", help="Use at most so many cores.")
+@shared_options
+def run_command(app: App, recipe: str, images: tuple[str, ...], cores: int, **options: Any) -> int:
+    """Run a recipe; the exit code is the gate's verdict, or the failed step's."""
+    from graftline_workflows.building import RecipeRun, Wanted, parse_images
+    from graftline_workflows.cli.print import print_header, print_result
+    from graftline_workflows.engine.local import Limits
+    from graftline_workflows.home import new_run_id
+
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    wanted = Wanted(recipe=recipe, images=parse_images(images), **options)
+    run = new_run_id()
+    app.home.prepare()
+    console = app.console()
+    with app.home.lock(run) as interrupted, app.session() as session:
+        recipe_run = RecipeRun(
+            wanted,
+            app.home,
+            session,
+            _display(app, console),
+            run=run,
+            interrupted=interrupted,
+            limits=Limits(cores=cores),
+        )
+        plan = recipe_run.prepare()
+        if not app.quiet:
+            print_header(console, plan, session.store.uri, run, recipe_run.planner.resolved)
+        result = recipe_run.execute(plan)
+    if app.json:
+        app.print_json(result.as_json())
+    print_result(console, result, _again(sys.argv[1:]), quiet=app.quiet or app.json)
+    return result.exit_code
+
+
+@click.command("plan", help=_PLAN_HELP)
+@recipe_options
+@shared_options
+def plan_command(app: App, recipe: str, images: tuple[str, ...], **options: Any) -> None:
+    """Print a plan."""
+    from graftline_workflows.building import Planner, Wanted, parse_images
+    from graftline_workflows.cli.print import plan_json, print_plan
+
+    wanted = Wanted(recipe=recipe, images=parse_images(images), **options)
+    with app.session() as session:
+        planner = Planner(wanted, app.home, session)
+        plan = planner.plan()
+        store = session.store.uri
+    if app.json:
+        app.print_json(plan_json(plan))
+    else:
+        print_plan(app.console(), plan, store, planner.resolved)
+
+
+def _display(app: App, console: Console) -> Display:
+    from graftline_workflows.engine.display import Plain, Quiet
+
+    if app.quiet:
+        return Quiet()
+    if console.is_terminal:
+        from graftline_workflows.engine.live import LiveDisplay
+
+        return LiveDisplay(console, verbose=app.verbose)
+    return Plain(sys.stderr if app.json else sys.stdout, verbose=app.verbose)
+
+
+def _again(arguments: list[str]) -> str:
+    import shlex
+
+    return shlex.join(["graftline", *arguments])
+
+
+COMMANDS = (run_command, plan_command)

@@ -1,0 +1,94 @@
+"""`--set path=value`, and the merging of a profile into a recipe."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from graftline.config import nearest
+from graftline.errors import ConfigError, Problem
+from graftline_workflows.recipe.files import parse_yaml
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from graftline_workflows.recipe.model import Recipe
+
+
+@dataclass
+class Overrides:
+    """What the user set, sorted out.
+
+    Args:
+        parameters: Text by parameter.
+        settings: (path below the step, text) by step.
+    """
+
+    parameters: dict[str, str] = field(default_factory=dict)
+    settings: dict[str, list[tuple[list[str], str]]] = field(default_factory=dict)
+
+
+def read_overrides(recipe: Recipe, overrides: Iterable[str]) -> tuple[Overrides, list[Problem]]:
+    """Sort `parameter=value` and `step.setting=value` out; a later one wins."""
+    found, problems = Overrides(), []
+    for text in overrides:
+        path, equals, value = text.partition("=")
+        name, *rest = path.strip().split(".")
+        if not equals or not name or not all(rest):
+            problems.append(Problem(f"--set {text}", "must look like path=value"))
+        elif not rest and name in recipe.parameters:
+            found.parameters[name] = value
+        elif rest and name in recipe.steps:
+            found.settings.setdefault(name, []).append((rest, value))
+        elif not rest and name in recipe.steps:
+            problems.append(
+                Problem(f"--set {path}", f"'{name}' is a step: set one of its settings, {name}.…")
+            )
+        else:
+            kind, names = ("step", recipe.steps) if rest else ("parameter", recipe.parameters)
+            hint = nearest(name, names) or _suggest_setting(recipe, name)
+            listed = f"; {kind}s: {', '.join(names) or 'none'}" if not hint else ""
+            problems.append(Problem(f"--set {path}", f"unknown {kind} '{name}'{hint}{listed}"))
+    return found, problems
+
+
+def _suggest_setting(recipe: Recipe, name: str) -> str:
+    """Name the steps in which a lone name is a setting that the recipe gives."""
+    steps = [step for step, spec in recipe.steps.items() if name in spec.with_ | spec.runtime]
+    return f" — did you mean '{steps[0]}.{name}'?" if steps else ""
+
+
+def typed_value(text: str, subject: str) -> Any:
+    """Read a setting's value as YAML (`32`, `1e-4`, `true`, `[a, b]`, `text`).
+
+    Raises:
+        ConfigError: It is no YAML.
+    """
+    return parse_yaml(text, subject)
+
+
+def set_path(target: dict[str, Any], path: list[str], value: Any) -> None:
+    """Put a value at a path, making mappings on the way.
+
+    Raises:
+        ConfigError: Something on the way is no mapping.
+    """
+    for depth, name in enumerate(path[:-1]):
+        inner = target.get(name)
+        if inner is None:
+            inner = {}
+        if not isinstance(inner, dict):
+            raise ConfigError(f"{'.'.join(path[: depth + 1])} is {inner!r} and has no settings")
+        target[name] = inner = dict(inner)
+        target = inner
+    target[path[-1]] = value
+
+
+def merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """Merge mapping into mapping; lists and plain values are replaced."""
+    result = dict(base)
+    for name, value in over.items():
+        there = result.get(name)
+        both = isinstance(there, dict) and isinstance(value, dict)
+        result[name] = merged(there, value) if both else value  # type: ignore[arg-type]
+    return result
