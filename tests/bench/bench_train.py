@@ -233,7 +233,9 @@ def run_ours(name: str, options: argparse.Namespace) -> dict[str, Any]:
     shutil.rmtree(work)
     seconds = [after - before for before, after in zip(times, times[1:], strict=False)]
     tokens = [after - before for before, after in zip(seen, seen[1:], strict=False)]
-    useful = sum(flops(options.model, *pair) for pair in zip(computed[1:], learned[1:]))
+    useful = sum(
+        flops(options.model, *pair) for pair in zip(computed[1:], learned[1:], strict=True)
+    )
     return {
         "tokens_per_second": [count / took for count, took in zip(tokens, seconds, strict=True)],
         "flops_per_second": useful / sum(seconds),
@@ -332,7 +334,7 @@ def run_trl(name: str, options: argparse.Namespace) -> dict[str, Any]:
     times = [began, *times]
     seconds = [after - before for before, after in zip(times, times[1:], strict=False)]
     tokens, learned = tokens[: len(seconds)], learned[: len(seconds)]
-    useful = sum(flops(options.model, *pair) for pair in zip(tokens[1:], learned[1:]))
+    useful = sum(flops(options.model, *pair) for pair in zip(tokens[1:], learned[1:], strict=True))
     return {
         "tokens_per_second": [c / s for c, s in zip(tokens[1:], seconds[1:], strict=True)],
         "flops_per_second": useful / sum(seconds[1:]),

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import warnings
+from contextlib import contextmanager
 
 import torch
 from evaluate_rows import ANSWER, SYSTEM
@@ -64,13 +66,22 @@ def save_model(folder, **options):
     return folder
 
 
+@contextmanager
+def peft_warnings():
+    """PEFT asks transformers for something under its old name; nothing else may warn."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "`is_gradient_checkpointing`", FutureWarning)
+        yield
+
+
 def save_adapter(folder, model_folder, *, steps=30):
     """Train an adapter that always gives `ANSWER`; with 0 steps it changes nothing."""
     tokenizer = make_tokenizer()
     torch.manual_seed(1)
     base = LlamaForCausalLM.from_pretrained(model_folder)
     config = LoraConfig(r=8, lora_alpha=16, target_modules="all-linear", task_type="CAUSAL_LM")
-    model = get_peft_model(base, config)
+    with peft_warnings():
+        model = get_peft_model(base, config)
     prompts = [
         tokenizer.apply_chat_template(
             [{"role": "system", "content": SYSTEM}, {"role": "user", "content": text}],

@@ -117,6 +117,7 @@ class Planner:
         self._fingerprints = self._source_fingerprints(home)
         self._last: plan_pb2.RunRecord | None = None
         self._asked = False
+        self._found: dict[str, Lookup] = {}
 
     def _source_fingerprints(self, home: Home) -> Any:
         from graftline_workflows.sources import fingerprint_sources
@@ -146,8 +147,15 @@ class Planner:
             store_uri=self._session.store.uri,
         )
 
+    def manifest(self, key: str) -> Manifest | None:
+        """Give the manifest of a step that the last plan found cached."""
+        found = self._found.get(key)
+        return found.manifest if found is not None and not found.problem else None
+
     def _look_up(self, key: str, inputs: Mapping[str, Manifest]) -> Lookup:
-        return self._session.manifests.lookup(key, inputs)
+        found = self._session.manifests.lookup(key, inputs)
+        self._found[key] = found
+        return found
 
 
 @dataclass(frozen=True)
@@ -311,7 +319,7 @@ class RecipeRun:
         for step in outcome.steps:
             manifest = step.manifest
             if manifest is None and step.state == stage_pb2.STEP_STATE_CACHED:
-                manifest = self._session.manifests.lookup(step.request.key).manifest
+                manifest = self.planner.manifest(step.request.key)
             if manifest is not None:
                 found[step.name] = manifest
         return found

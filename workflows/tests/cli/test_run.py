@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,8 @@ import graftline_trials
 from graftline_workflows.home import Home
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from trials_fixture import Trials
 
 STEPS = ["left", "right", "both", "baseline", "adapted", "page"]
@@ -195,20 +198,27 @@ steps:
 """
 
 
-def start(trials: Trials, recipe: str) -> subprocess.Popen[str]:
+@contextmanager
+def started(trials: Trials, recipe: str) -> Iterator[subprocess.Popen[str]]:
+    """A run in a process of its own, killed if the test did not see to its end."""
     command = [sys.executable, graftline_trials.__file__, "run", recipe]
     more = ["--home", str(trials.home), "--store", trials.store_uri, "--json"]
-    return subprocess.Popen(
+    with subprocess.Popen(
         [*command, *more, "--set", f"marks={trials.marks}"],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-    )
+    ) as engine:
+        try:
+            yield engine
+        finally:
+            engine.kill()
 
 
 def wait_for(trials: Trials, step: str) -> None:
     until = time.monotonic() + 60
-    while step not in trials.done() and time.monotonic() < until:
+    while step not in trials.done():
+        assert time.monotonic() < until, f"{step} was not started within a minute"
         time.sleep(0.05)
 
 
@@ -217,10 +227,10 @@ def test_a_stopped_run_is_recorded_and_goes_on_from_there(
     trials: Trials, number: signal.Signals
 ) -> None:
     recipe = trials.recipe(PAIR)
-    engine = start(trials, recipe)
-    wait_for(trials, "slow")
-    engine.send_signal(number)
-    out, err = engine.communicate(timeout=60)
+    with started(trials, recipe) as engine:
+        wait_for(trials, "slow")
+        engine.send_signal(number)
+        out, err = engine.communicate(timeout=60)
     assert engine.returncode == 130, err
     assert '"state": "cancelled"' in out
     assert "To go on:" in err
@@ -238,11 +248,9 @@ def test_a_stopped_run_is_recorded_and_goes_on_from_there(
 
 def test_steps_of_a_killed_engine_do_not_live_on(trials: Trials) -> None:
     recipe = trials.recipe(PAIR)
-    engine = start(trials, recipe)
-    wait_for(trials, "slow")
+    with started(trials, recipe) as engine:
+        wait_for(trials, "slow")
     (mark,) = trials.marks.glob("slow.*")
-    engine.kill()
-    engine.communicate()
     again = trials.run("--set", "seconds=0", "--json", recipe=recipe)
     assert again.code == 0
     assert not alive(int(mark.suffix[1:]))

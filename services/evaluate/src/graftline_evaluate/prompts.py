@@ -74,7 +74,8 @@ def stop_tokens(tokenizer: Any, model: Any) -> frozenset[int]:
     except Exception:  # noqa: BLE001 - a template that refuses this conversation tells nothing
         return frozenset(found)
     after = tokenizer(text.rpartition(_SENTINEL)[2], add_special_tokens=False)["input_ids"]
-    if after and after[0] in tokenizer.all_special_ids:
+    added = tokenizer.added_tokens_decoder.get(after[0]) if after else None
+    if added is not None and added.special:
         found.add(after[0])
     return frozenset(found)
 

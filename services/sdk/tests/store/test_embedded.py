@@ -252,6 +252,18 @@ def test_many_users_that_come_and_go(home):
     assert server.find_processes(home / "s3/data") == []
 
 
+def test_the_room_of_what_was_removed_comes_back(home):
+    with EmbeddedStore(home) as embedded:
+        store = embedded.open("p")
+        for number in range(6):
+            store.put(str(number), os.urandom(4 << 20))
+        store.delete(map(str, range(5)))
+        assert embedded.compact() >= 16 << 20
+        assert store.get("5").intact
+    with EmbeddedStore(home) as embedded:
+        assert embedded.open("p").get("5").intact
+
+
 @pytest.mark.fault
 @pytest.mark.skipif(os.geteuid() != 0, reason="a small disk is made by mounting one")
 def test_a_full_disk_is_told_and_loses_nothing(home):

@@ -4,6 +4,7 @@ import pytest
 
 from graftline.errors import DataError
 from graftline.store import Manifests, RunRecords, StoreVault, collect_garbage
+from graftline.store.garbage import _Collection
 from graftline.store.names import blob_name, step_prefix
 from graftline.v1 import plan_pb2
 
@@ -155,3 +156,21 @@ def test_a_kept_step_whose_manifest_is_broken_is_left_for_its_repair(
     before = names()
     collect(store)
     assert names() == before
+
+
+@pytest.mark.fault
+def test_a_run_that_begins_meanwhile_keeps_what_it_found(
+    store, make_step, publish, save_run, monkeypatch
+):
+    publish(make_step(key=A))
+    publish(make_step(key=B))
+    real = _Collection.unfinished_uploads
+
+    def begin(collection):
+        save_run("begun", [A], state=plan_pb2.RUN_STATE_RUNNING)
+        return real(collection)
+
+    monkeypatch.setattr(_Collection, "unfinished_uploads", begin)
+    collect(store)
+    manifests = Manifests(store)
+    assert [manifests.lookup(key).problem for key in (A, B)] == ["", "absent"]

@@ -1,12 +1,11 @@
 import errno
 import hashlib
-import os
 import random
 
 import pytest
 
 from graftline.errors import DataError, TransientError
-from graftline.store import CorruptBlob
+from graftline.store import CorruptBlob, transfer
 from graftline.store.failures import local_disk
 from graftline.store.transfer import PART_BYTES, in_order, part_ranges
 
@@ -72,14 +71,14 @@ def test_a_file_that_stood_there_stays_when_the_new_one_is_corrupt(store, tmp_pa
 
 def test_an_upload_that_fails_leaves_nothing_visible(store, tmp_path, monkeypatch):
     make_file(tmp_path / "file", 3 * PART_BYTES)
-    real = os.preadv
+    real = transfer._read_exactly
 
-    def failing(descriptor, buffers, offset):
+    def failing(path, offset, buffer):
         if offset >= PART_BYTES:
             raise OSError(errno.EIO, "broken disk")
-        return real(descriptor, buffers, offset)
+        return real(path, offset, buffer)
 
-    monkeypatch.setattr(os, "preadv", failing)
+    monkeypatch.setattr(transfer, "_read_exactly", failing)
     with pytest.raises(DataError, match="broken disk"):
         store.upload(tmp_path / "file", "file")
     assert store.head("file") is None

@@ -34,8 +34,8 @@ def open_trackers(ctx: Context[TrainRuntime], config: TrainConfig) -> list[Track
     if runtime.tensorboard_dir:
         trackers.append(_TensorBoard(f"{runtime.tensorboard_dir}/{name}"))
     for service in runtime.report_to:
-        kind = {"wandb": _WandB, "mlflow": _MLflow}[service]
-        trackers.append(kind(name, config.model_dump(mode="json")))
+        settings = config.model_dump(mode="json")
+        trackers.append(_WandB(name, settings) if service == "wandb" else _MLflow(name, settings))
     return trackers
 
 

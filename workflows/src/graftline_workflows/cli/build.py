@@ -77,19 +77,20 @@ def recipe_options(command: Callable[..., Any]) -> Callable[..., Any]:
 @shared_options
 def run_command(app: App, recipe: str, images: tuple[str, ...], cores: int, **options: Any) -> int:
     """Run a recipe; the exit code is the gate's verdict, or the failed step's."""
-    from graftline_workflows.building import RecipeRun, Wanted, parse_images
-    from graftline_workflows.cli.print import print_header, print_result
-    from graftline_workflows.engine.local import Limits
     from graftline_workflows.home import new_run_id
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    wanted = Wanted(recipe=recipe, images=parse_images(images), **options)
     run = new_run_id()
     app.home.prepare()
-    console = app.console()
     with app.home.lock(run) as interrupted, app.session() as session:
+        # What is slow to import is imported while the store comes up.
+        from graftline_workflows.building import RecipeRun, Wanted, parse_images
+        from graftline_workflows.cli.print import print_header, print_result
+        from graftline_workflows.engine.local import Limits
+
+        console = app.console()
         recipe_run = RecipeRun(
-            wanted,
+            Wanted(recipe=recipe, images=parse_images(images), **options),
             app.home,
             session,
             _display(app, console),
@@ -112,11 +113,11 @@ def run_command(app: App, recipe: str, images: tuple[str, ...], cores: int, **op
 @shared_options
 def plan_command(app: App, recipe: str, images: tuple[str, ...], **options: Any) -> None:
     """Print a plan."""
-    from graftline_workflows.building import Planner, Wanted, parse_images
-    from graftline_workflows.cli.print import plan_json, print_plan
-
-    wanted = Wanted(recipe=recipe, images=parse_images(images), **options)
     with app.session() as session:
+        from graftline_workflows.building import Planner, Wanted, parse_images
+        from graftline_workflows.cli.print import plan_json, print_plan
+
+        wanted = Wanted(recipe=recipe, images=parse_images(images), **options)
         planner = Planner(wanted, app.home, session)
         plan = planner.plan()
         store = session.store.uri

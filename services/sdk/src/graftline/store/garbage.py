@@ -118,6 +118,10 @@ def collect_garbage(
     uploads = collection.unfinished_uploads()
     report.uploads = len(uploads)
     if not dry_run:
+        # A run that began meanwhile may have found a step that was about to go.
+        begun = collection.reach(collection.records_since(kept, dropped))
+        manifests = [item for item in manifests if key_of(item.name) not in begun]
+        doomed = [item for item in doomed if key_of(item.name) not in begun]
         # Manifests first: nobody may find one whose blobs are going.
         store.delete(item.name for item in manifests)
         store.delete(item.name for item in doomed)
@@ -158,6 +162,13 @@ class _Collection:
             stays = self._stays(position, record, written[record.run])
             (kept if stays else dropped).append(record)
         return kept, dropped
+
+    def records_since(self, *seen: list[RunRecord]) -> list[RunRecord]:
+        """Give the run records that were not there before."""
+        known = {record.run for records in seen for record in records}
+        records = RunRecords(self._store)
+        loaded = (records.load(run) for run in sorted(records.written().keys() - known))
+        return [record for record in loaded if record is not None]
 
     def _stays(self, position: int, record: RunRecord, written: datetime) -> bool:
         running = record.state == plan_pb2.RUN_STATE_RUNNING

@@ -30,9 +30,12 @@ _PARTS = ("master", "volume", "filer", "s3", "admin")
 _PORT_RANGE = (15_000, 31_000)
 _PORT_TRIES = 50
 _START_TIMEOUT_S = 30.0
+_VACUUM_TIMEOUT_S = 600.0
 _POLL_S = 0.005
 _DRAIN_S = 1.0
 _VOLUME_SIZE_MB = 1024
+# Go's collector works harder from here on; without it large uploads take up to 1 GB.
+_MEMORY_LIMIT = "512MiB"
 
 
 @dataclass(frozen=True)
@@ -180,7 +183,12 @@ def start(home: Path, data: Path, identities: Path, ports: Ports) -> int:
         (home / name).touch()
     (home / "filer.toml").write_text('[leveldb2]\nenabled = true\ndir = "./data/filerldb2"\n')
     data.mkdir(exist_ok=True)
-    environment = {"HOME": str(home), "PATH": os.environ.get("PATH", "")}
+    # Nothing of ours leaks in: AWS_* would be its fallback credentials, WEED_* its settings.
+    environment = {
+        "HOME": str(home),
+        "PATH": os.environ.get("PATH", ""),
+        "GOMEMLIMIT": _MEMORY_LIMIT,
+    }
     with (home / "weed.log").open("wb") as log:
         process = subprocess.Popen(
             command(find_binary(), data, identities, ports),
@@ -218,6 +226,22 @@ def wait_until_healthy(pid: int, port: int) -> bool:
             return False
         time.sleep(_POLL_S)
     return False
+
+
+def vacuum(master_port: int) -> None:
+    """Rewrite the volumes without what was removed from them; blocks until it is done.
+
+    Raises:
+        StoreUnavailable: The server does not answer.
+    """
+    connection = HTTPConnection(HOST, master_port, timeout=_VACUUM_TIMEOUT_S)
+    try:
+        connection.request("GET", "/vol/vacuum?garbageThreshold=0.01")
+        connection.getresponse().read()
+    except (OSError, HTTPException) as error:
+        raise StoreUnavailable(f"the embedded S3 server does not answer: {error}") from error
+    finally:
+        connection.close()
 
 
 def last_words(log: Path) -> str:

@@ -21,6 +21,7 @@ from graftline.store.failures import CorruptBlob, local_disk, translated
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
+    from io import FileIO
     from pathlib import Path
     from typing import BinaryIO
 
@@ -33,7 +34,7 @@ T = TypeVar("T")
 S = TypeVar("S")
 
 PART_BYTES = 8 << 20
-PARALLEL_PARTS = 8
+PARALLEL_PARTS = max(4, min(8, 2 * (os.cpu_count() or 2)))
 PARALLEL_FILES = 8
 _MAX_PARTS = 10_000
 _BLOCK_BYTES = 256 << 10
@@ -78,7 +79,7 @@ def upload_file(store: Store, path: Path, name: str, progress: Progress | None =
                 if progress:
                     progress(size)
             else:
-                _put_parts(store, stream.fileno(), size, name, progress)
+                _put_parts(store, path, size, name, progress)
     return size
 
 
@@ -100,7 +101,7 @@ def download_file(
     try:
         with local_disk(f"write {path}"):
             with temporary.open("x+b", buffering=0) as file:
-                found = _get_parts(store, name, size, file.fileno(), progress)
+                found = _get_parts(store, name, size, file, progress)
             if sha256 is not None and found != sha256:
                 raise CorruptBlob(
                     f"{store.place}: {name} is corrupt: its sha256 is {found[:12]}…,"
@@ -119,9 +120,7 @@ def _put_whole(store: Store, stream: BinaryIO, size: int, name: str) -> None:
     store.client.put_object(Bucket=store.bucket, Key=store.full_name(name), Body=data)
 
 
-def _put_parts(
-    store: Store, descriptor: int, size: int, name: str, progress: Progress | None
-) -> None:
+def _put_parts(store: Store, path: Path, size: int, name: str, progress: Progress | None) -> None:
     target = {"Bucket": store.bucket, "Key": store.full_name(name)}
     upload = store.client.create_multipart_upload(**target)["UploadId"]
     ranges = part_ranges(size)
@@ -135,7 +134,7 @@ def _put_parts(
         buffer = buffers.get()
         try:
             body = buffer if length == len(buffer) else bytearray(length)
-            _read_exactly(descriptor, body, offset)
+            _read_exactly(path, offset, body)
             answer = store.client.upload_part(
                 **target, UploadId=upload, PartNumber=number, Body=body
             )
@@ -156,37 +155,36 @@ def _put_parts(
         raise
 
 
-def _read_exactly(descriptor: int, buffer: bytearray, offset: int) -> None:
+def _read_exactly(path: Path, offset: int, buffer: bytearray) -> None:
     view = memoryview(buffer)
-    done = 0
-    while done < len(buffer):
-        count = os.preadv(descriptor, [view[done:]], offset + done)
-        if not count:
-            raise OSError(errno.EIO, "the file became shorter while it was read")
-        done += count
+    with path.open("rb", buffering=0) as stream:
+        stream.seek(offset)
+        while view:
+            count = stream.readinto(view)
+            if not count:
+                raise OSError(errno.EIO, "became shorter while it was read", str(path))
+            view = view[count:]
 
 
-def _get_parts(
-    store: Store, name: str, size: int, descriptor: int, progress: Progress | None
-) -> str:
+def _get_parts(store: Store, name: str, size: int, file: FileIO, progress: Progress | None) -> str:
     """Write an object's parts to a file as they come, hash them in order; give the digest."""
 
     def get(part: tuple[int, int]) -> tuple[int, int]:
-        _get_range(store, name, part, size, descriptor)
+        _get_range(store, name, part, size, file.fileno())
         return part
 
     digest = hashlib.sha256()
     block = memoryview(bytearray(_BLOCK_BYTES))
     # A part is hashed from the file, where the system still has it in memory: what is held here
     # does not grow with the parts that wait for their turn.
-    for offset, length in in_order(get, part_ranges(size), PARALLEL_PARTS, 2 * PARALLEL_PARTS):
-        done = 0
-        while done < length:
-            count = os.preadv(descriptor, [block[: length - done]], offset + done)
+    for _, length in in_order(get, part_ranges(size), PARALLEL_PARTS, 2 * PARALLEL_PARTS):
+        left = length
+        while left:
+            count = file.readinto(block[:left])
             if not count:
-                raise OSError(errno.EIO, "the file became shorter while it was written")
+                raise OSError(errno.EIO, "became shorter while it was written", file.name)
             digest.update(block[:count])
-            done += count
+            left -= count
         if progress:
             progress(length)
     return digest.hexdigest()

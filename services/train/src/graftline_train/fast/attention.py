@@ -8,6 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from graftline_train.fast.autograd import apply
+
 if TYPE_CHECKING:
     from graftline_train.fast.layout import Group, Layout
 
@@ -60,13 +62,12 @@ def attend(heads: Tensor, layout: Layout, queries: int, keys: int) -> Tensor:
     """
     results: list[Tensor] = []
     before: list[tuple[Tensor, Tensor]] = []
-    for group, tokens in zip(
-        layout.groups, heads.split([group.tokens for group in layout.groups]), strict=True
-    ):
+    sizes = [group.tokens for group in layout.groups]
+    for group, tokens in zip(layout.groups, torch.split(heads, sizes), strict=True):
         if group.padded is not None and group.real is not None:
-            tokens = _Pad.apply(tokens, group.padded, group.real)
+            tokens = apply(_Pad, tokens, group.padded, group.real)
         shaped = tokens.view(group.size, group.length, -1, heads.shape[-1]).transpose(1, 2)
-        query, key, value = shaped.split([queries, keys, keys], dim=1)
+        query, key, value = torch.split(shaped, [queries, keys, keys], dim=1)
         before.append((key, value))
         if group.prefix is not None:
             key, value = (
@@ -75,7 +76,7 @@ def attend(heads: Tensor, layout: Layout, queries: int, keys: int) -> Tensor:
             )
         result = _attend_group(query, key, value, group)
         flat = result.transpose(1, 2).reshape(group.size * group.length, -1)
-        results.append(flat if group.real is None else _Unpad.apply(flat, group.real))
+        results.append(flat if group.real is None else apply(_Unpad, flat, group.real))
     return torch.cat(results) if len(results) > 1 else results[0]
 
 

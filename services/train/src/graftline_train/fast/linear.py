@@ -17,6 +17,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from graftline_train.fast.autograd import apply
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -52,7 +54,7 @@ class FusedLinear:
         dropout: Share of the LoRA input that is dropped in training; all layers share the draw.
     """
 
-    def __init__(self, layers: Sequence[nn.Module], dropout: float) -> None:
+    def __init__(self, layers: Sequence[Any], dropout: float) -> None:
         """Gather the weights; `refresh` must follow before the first product."""
         bases = [getattr(layer, "base_layer", layer) for layer in layers]
         self.dropout = dropout
@@ -84,7 +86,7 @@ class FusedLinear:
             return functional.linear(x, self.weight, self.bias)
         kept = _kept(x, self.dropout) if training and self.dropout else None
         factors = [factor for branch in self.branches for factor in (branch.down, branch.up)]
-        return _LoraProduct.apply(x, kept, self, *factors)  # type: ignore[no-any-return]
+        return apply(_LoraProduct, x, kept, self, *factors)
 
 
 class _LoraProduct(torch.autograd.Function):
@@ -118,24 +120,25 @@ class _LoraProduct(torch.autograd.Function):
         to_down = to_low.t() @ (x if kept is None else x * kept)
         factors: list[Tensor] = []
         for branch in fused.branches:
-            to_up = gradient[:, branch.outputs].t() @ low[:, branch.ranks]
+            # The short side first: a third faster than its transpose on a CPU.
+            to_up = (low[:, branch.ranks].t() @ gradient[:, branch.outputs]).t()
             factors.append(to_down[branch.ranks].to(branch.down.dtype))
             factors.append(to_up.to(branch.up.dtype).mul_(branch.scale))
         return (to_x, None, None, *factors)
 
 
-def _branches(layers: Sequence[nn.Module], widths: Sequence[int]) -> list[Branch]:
+def _branches(layers: Sequence[Any], widths: Sequence[int]) -> list[Branch]:
     branches: list[Branch] = []
     row = rank = 0
     for layer, width in zip(layers, widths, strict=True):
         if hasattr(layer, "lora_A"):
-            down, up = layer.lora_A[ADAPTER].weight, layer.lora_B[ADAPTER].weight  # type: ignore[index,union-attr]
+            down, up = layer.lora_A[ADAPTER].weight, layer.lora_B[ADAPTER].weight
             size = down.shape[0]
             branches.append(
                 Branch(
-                    down,  # type: ignore[arg-type]
-                    up,  # type: ignore[arg-type]
-                    float(layer.scaling[ADAPTER]),  # type: ignore[index,arg-type]
+                    down,
+                    up,
+                    float(layer.scaling[ADAPTER]),
                     slice(row, row + width),
                     slice(rank, rank + size),
                 )

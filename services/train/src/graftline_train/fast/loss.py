@@ -7,6 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from graftline_train.fast.autograd import apply
+
 CHUNK_LOGITS = 1 << 23
 
 
@@ -51,4 +53,4 @@ def head_loss(hidden: Tensor, weight: Tensor, targets: Tensor) -> Tensor:
     Returns:
         A scalar in fp32.
     """
-    return _HeadLoss.apply(hidden, weight, targets)  # type: ignore[no-any-return]
+    return apply(_HeadLoss, hidden, weight, targets)

@@ -8,6 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from graftline_train.fast.autograd import apply
+
 
 class _RmsNorm(torch.autograd.Function):
     @staticmethod
@@ -28,7 +30,7 @@ class _RmsNorm(torch.autograd.Function):
 
 def rms_norm(x: Tensor, weight: Tensor, epsilon: float) -> Tensor:
     """Scale rows to unit mean square, then by a frozen weight (Zhang & Sennrich, 2019)."""
-    return _RmsNorm.apply(x, weight, epsilon)  # type: ignore[no-any-return]
+    return apply(_RmsNorm, x, weight, epsilon)
 
 
 class _Rotate(torch.autograd.Function):
@@ -54,7 +56,7 @@ def rotate(heads: Tensor, turned: int, cos: Tensor, sin: Tensor) -> Tensor:
         cos: [tokens, 1, size / 2].
         sin: The same shape.
     """
-    return _Rotate.apply(heads, turned, cos, sin)  # type: ignore[no-any-return]
+    return apply(_Rotate, heads, turned, cos, sin)
 
 
 def _rotated(heads: Tensor, turned: int, cos: Tensor, sin: Tensor) -> Tensor:
@@ -87,4 +89,4 @@ class _SwiGlu(torch.autograd.Function):
 
 def swiglu(gate_up: Tensor) -> Tensor:
     """Give silu(gate)·up for [tokens, 2 × width] that holds gate, then up (Shazeer, 2020)."""
-    return _SwiGlu.apply(gate_up)  # type: ignore[no-any-return]
+    return apply(_SwiGlu, gate_up)
