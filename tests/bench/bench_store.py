@@ -149,6 +149,9 @@ def measure(
                 "megabytes": round(megabytes, 1),
                 "seconds": {name: round(value, 4) for name, value in medians.items()},
                 "ours_by_boto3": round(medians["ours"] / medians["boto3"], 3),
+                "runs": {
+                    name: [round(value, 4) for value in times[direction, name]] for name in medians
+                },
             }
         )
     return rows
@@ -162,6 +165,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     rows = []
+    load = os.getloadavg()[0]
     with tempfile.TemporaryDirectory(prefix="graftline-bench-") as name:
         work = Path(name)
         with EmbeddedStore(work / "home") as server:
@@ -179,7 +183,13 @@ def main() -> None:
         )
         print(f"{row['files']:<14}{row['direction']:<6}{cells}{row['ours_by_boto3']:>12}")
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    result = {"rows": rows, "rounds": options.rounds, "peak_memory_mib": round(peak)}
+    result: dict[str, object] = {
+        "rows": rows,
+        "rounds": options.rounds,
+        "peak_memory_mib": round(peak),
+    }
+    # What else the machine was doing: ratios of a busy machine are noise.
+    result |= {"cpus": os.cpu_count(), "load": [round(load, 2), round(os.getloadavg()[0], 2)]}
     print(json.dumps(result))
     if options.json:
         options.json.write_text(json.dumps(result, indent=2) + "\n")

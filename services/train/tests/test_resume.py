@@ -1,9 +1,6 @@
 """Training that was stopped goes on, in a new process, to the same bytes."""
 
-import json
-import random
-import subprocess
-import sys
+import multiprocessing
 import textwrap
 
 import pytest
@@ -26,16 +23,19 @@ CONFIG = {
 }
 RUNTIME = {"device": "cpu", "threads": 1, "checkpoint_every_steps": 1}
 
-# A process of its own that dies without warning once it has done a number of steps.
+# What a process of its own does; it dies without warning once it has done a number of steps.
 PROGRAM = textwrap.dedent(
     """
-    import json, os, sys
+    import os
+    import warnings
     from pathlib import Path
+
+    import torch
     from graftline.testkit.local import FolderVault, run_stage
     from graftline_train.descriptor import STAGE
     from graftline_train.loop import Trainer
 
-    given = json.loads(sys.argv[1])
+    warnings.simplefilter("ignore")
     note = Trainer._note
 
     def note_and_die(self, line):
@@ -54,6 +54,7 @@ PROGRAM = textwrap.dedent(
 
 
 def in_process(model, rows, work, vault, die_at, runtime=None):
+    """Run the stage in a new process (forked from one that has only imported it)."""
     given = {
         "work": str(work),
         "vault": str(vault),
@@ -63,12 +64,12 @@ def in_process(model, rows, work, vault, die_at, runtime=None):
         "runtime": {**RUNTIME, **(runtime or {})},
         "die_at": die_at,
     }
-    return subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", PROGRAM, json.dumps(given)],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    server = multiprocessing.get_context("forkserver")
+    server.set_forkserver_preload(["graftline_train.stage"])
+    process = server.Process(target=exec, args=(PROGRAM, {"given": given}))
+    process.start()
+    process.join()
+    return process.exitcode
 
 
 def contents(folder):
@@ -91,30 +92,28 @@ def unbroken(model, rows, work):
     return contents(work)
 
 
-def test_killed_in_a_process_and_resumed_in_another_to_the_same_bytes(
+@pytest.mark.slow
+def test_killed_at_any_step_and_resumed_in_another_process_to_the_same_bytes(
     llama, training_set, tmp_path
 ):
     expected = unbroken(llama, training_set, tmp_path / "unbroken")
-    # Every second step is saved, so that some work is lost and has to be done again.
-    runtime = {"checkpoint_every_steps": 2}
-    for number, die_at in enumerate(random.Random(1).sample(range(1, STEPS), 2) + [None]):
-        work = tmp_path / f"work-{number}"
-        found = in_process(llama, training_set, work, tmp_path / "vault", die_at, runtime)
-        assert found.returncode == (9 if die_at else 0), found.stderr
-    assert contents(work) == expected
-
-
-@pytest.mark.slow
-def test_killed_at_every_step(llama, training_set, tmp_path):
-    expected = unbroken(llama, training_set, tmp_path / "unbroken")
     for die_at in range(1, STEPS):
+        # Every second step is saved, so that some work is lost and has to be done again.
+        runtime = {"checkpoint_every_steps": 2}
         vault = tmp_path / f"vault-{die_at}"
-        first = in_process(llama, training_set, tmp_path / "a", vault, die_at)
-        assert first.returncode == 9, first.stderr
+        assert in_process(llama, training_set, tmp_path / "a", vault, die_at, runtime) == 9
         work = tmp_path / f"work-{die_at}"
-        second = in_process(llama, training_set, work, vault, None)
-        assert second.returncode == 0, second.stderr
-        assert contents(work) == expected
+        assert in_process(llama, training_set, work, vault, None, runtime) == 0
+        assert contents(work) == expected, f"killed after step {die_at}"
+
+
+def test_killed_again_and_again(llama, training_set, tmp_path):
+    expected = unbroken(llama, training_set, tmp_path / "unbroken")
+    vault = tmp_path / "vault"
+    for die_at in (3, 4, 8):
+        assert in_process(llama, training_set, tmp_path / "a", vault, die_at) == 9
+    assert in_process(llama, training_set, tmp_path / "work", vault, None) == 0
+    assert contents(tmp_path / "work") == expected
 
 
 def test_a_request_to_stop_saves_a_checkpoint_from_which_it_goes_on(llama, training_set, tmp_path):

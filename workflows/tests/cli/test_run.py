@@ -248,7 +248,7 @@ def test_a_stopped_run_is_recorded_and_goes_on_from_there(
 
 def test_steps_of_a_killed_engine_do_not_live_on(trials: Trials) -> None:
     recipe = trials.recipe(PAIR)
-    with started(trials, recipe) as engine:
+    with started(trials, recipe):
         wait_for(trials, "slow")
     (mark,) = trials.marks.glob("slow.*")
     again = trials.run("--set", "seconds=0", "--json", recipe=recipe)

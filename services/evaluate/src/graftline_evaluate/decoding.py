@@ -32,7 +32,10 @@ SHARED_PREFIX_MODELS = frozenset(
 """Architectures (`config.model_type`) whose attention is nothing but what `attend` computes."""
 
 PREFILL_TOKENS = 2048
-"""Prompt tokens, padding included, that are read at once (at least one row)."""
+"""Prompt tokens behind the prefix, padding included, that are read at once (at least one row)."""
+
+PREFILL_KEYS = 16_384
+"""Likewise the keys that they look at: each row of a part gets its copy of the prefix's."""
 
 
 @dataclass(frozen=True)
@@ -105,7 +108,8 @@ class SharedPrefixDecoder:
     def _read(self, batch: _Batch) -> list[int]:
         """Read the prompts, some rows at a time; give each row's first token."""
         width = batch.ids.shape[1]
-        rows_at_once = max(1, PREFILL_TOKENS // (width + self.prefix_tokens))
+        rows_at_once = min(PREFILL_TOKENS // width, PREFILL_KEYS // (width + self.prefix_tokens))
+        rows_at_once = max(1, rows_at_once)
         first: list[int] = []
         for start in range(0, len(batch.slots), rows_at_once):
             part = slice(start, start + rows_at_once)

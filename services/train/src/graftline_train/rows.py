@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 
 from graftline.domain.rows import read_batches
 from graftline.errors import DataError
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    import pyarrow as pa
+
+Array = np.ndarray[Any, np.dtype[Any]]
 
 TRAIN = "train"
 TOO_LONG = "longer than max_length"
@@ -108,24 +111,53 @@ def read_training_set(folder: Path, scratch: Path, max_length: int, eval_split: 
     """
     seen: dict[str, int] = {}
     with ExitStack() as stack:
-        names = {TRAIN, eval_split} - {""}
-        sinks = {name: stack.enter_context(_Sink(scratch / name)) for name in sorted(names)}
+        sinks = {TRAIN: stack.enter_context(_Sink(scratch / "train"))}
+        if eval_split not in ("", TRAIN):
+            sinks[eval_split] = stack.enter_context(_Sink(scratch / "held-out"))
         for batch in read_batches(folder, ["split", "input_ids", "loss_mask"]):
-            for split in batch.column("split").unique().to_pylist():
-                chosen = batch.filter(pc.equal(batch.column("split"), split))
-                seen[split] = seen.get(split, 0) + chosen.num_rows
+            rows = _Rows.of(batch)
+            splits = batch.column("split").to_pylist()
+            for split, count in Counter(splits).items():
+                seen[split] = seen.get(split, 0) + count
                 if split in sinks:
-                    sinks[split].add(chosen, max_length)
+                    chosen = np.fromiter((item == split for item in splits), np.bool_)
+                    sinks[split].add(rows, chosen, max_length)
     train = sinks[TRAIN].table()
     if not len(train):
         raise _no_rows(seen, sinks[TRAIN], max_length)
-    held_out = sinks.get(eval_split)
+    held_out = sinks.get(eval_split) if eval_split != TRAIN else None
     return TrainingSet(
         train,
-        held_out.table() if held_out and eval_split != TRAIN else RowTable(scratch, []),
+        held_out.table() if held_out else RowTable(scratch, []),
         {reason: count for reason, count in sinks[TRAIN].rejected.items() if count},
         max(sink.highest_id for sink in sinks.values()),
     )
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """A batch as flat arrays, with each row's tokens and how many of them are to be predicted."""
+
+    ids: Array
+    learned: Array
+    lengths: Array
+    targets: Array
+
+    @classmethod
+    def of(cls, batch: pa.RecordBatch) -> Self:
+        ids, learned = batch.column("input_ids"), batch.column("loss_mask")
+        lengths = np.diff(ids.offsets.to_numpy())
+        if not np.array_equal(lengths, np.diff(learned.offsets.to_numpy())):
+            raise DataError("a training row's loss_mask is not as long as its input_ids")
+        flat = ids.flatten().to_numpy(zero_copy_only=False).astype(np.int32)
+        mask = learned.flatten().to_numpy(zero_copy_only=False).astype(np.bool_)
+        if flat.size and int(flat.min()) < 0:
+            raise DataError(f"a training row holds the negative token id {int(flat.min())}")
+        counts = np.concatenate([[0], np.cumsum(mask)])
+        ends = np.cumsum(lengths)
+        # A row's first token has nothing that could predict it.
+        firsts = np.minimum(ends - lengths + 1, ends)
+        return cls(flat, mask, lengths, counts[ends] - counts[firsts])
 
 
 class _Sink:
@@ -147,30 +179,15 @@ class _Sink:
         self._ids.close()
         self._learned.close()
 
-    def add(self, batch: pa.RecordBatch, max_length: int) -> None:
-        ids, learned = batch.column("input_ids"), batch.column("loss_mask")
-        lengths = pc.list_value_length(ids).to_numpy(zero_copy_only=False)
-        if not np.array_equal(
-            lengths, pc.list_value_length(learned).to_numpy(zero_copy_only=False)
-        ):
-            raise DataError("a training row's loss_mask is not as long as its input_ids")
-        flat = ids.flatten().to_numpy(zero_copy_only=False).astype(np.int32)
-        mask = learned.flatten().to_numpy(zero_copy_only=False).astype(np.bool_)
-        if flat.size and int(flat.min()) < 0:
-            raise DataError(f"a training row holds the negative token id {int(flat.min())}")
-        # How many tokens each row learns; its first token has nothing that could predict it.
-        counts = np.concatenate([[0], np.cumsum(mask)])
-        ends = np.cumsum(lengths)
-        starts = ends - lengths
-        targets = counts[ends] - counts[np.minimum(starts + 1, ends)]
-        fits, learns = lengths <= max_length, targets > 0
-        self.rejected[TOO_LONG] += int(np.count_nonzero(~fits))
+    def add(self, rows: _Rows, chosen: Array, max_length: int) -> None:
+        fits, learns = chosen & (rows.lengths <= max_length), rows.targets > 0
+        self.rejected[TOO_LONG] += int(np.count_nonzero(chosen & ~fits))
         self.rejected[NOTHING_LEARNED] += int(np.count_nonzero(fits & ~learns))
-        kept = np.repeat(fits & learns, lengths)
-        self.highest_id = max(self.highest_id, int(flat[kept].max(initial=-1)))
-        self._lengths.extend(lengths[fits & learns].tolist())
-        flat[kept].tofile(self._ids)
-        mask[kept].tofile(self._learned)
+        kept = np.repeat(fits & learns, rows.lengths)
+        self.highest_id = max(self.highest_id, int(rows.ids[kept].max(initial=-1)))
+        self._lengths.extend(rows.lengths[fits & learns].tolist())
+        rows.ids[kept].tofile(self._ids)
+        rows.learned[kept].tofile(self._learned)
 
     def table(self) -> RowTable:
         return RowTable(self._folder, self._lengths)

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from graftline.v1 import stage_pb2
 
 _POLL_S = 0.2
+_STOP_S = 2.0
 
 
 class EventsServer:
@@ -48,7 +49,7 @@ class EventsServer:
         """Stop serving; steps that still speak are not heard."""
         self._closed.set()
         if self._server is not None:
-            self._server.stop(grace=0)
+            self._server.stop(grace=0).wait(_STOP_S)
 
     def _listen(self) -> None:
         while self._subscription is not None and not self._closed.is_set():
