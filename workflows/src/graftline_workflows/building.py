@@ -21,7 +21,7 @@ from graftline.ports import kind_value
 from graftline.v1 import plan_pb2, stage_pb2
 from graftline_workflows.engine.leftovers import end_leftovers
 from graftline_workflows.engine.local import Limits, LocalEngine
-from graftline_workflows.engine.process import check_stages
+from graftline_workflows.engine.process import check_rules, check_stages
 from graftline_workflows.home import new_run_id
 from graftline_workflows.local_files import LocalFiles
 from graftline_workflows.records import RunBook, close_interrupted, last_record, new_record
@@ -260,6 +260,7 @@ class RecipeRun:
         self._limits = limits
         self.run = run or new_run_id()
         self.planner = Planner(wanted, home, session, self.run)
+        self._overrides = wanted.overrides
 
     def prepare(self) -> plan_pb2.Plan:
         """Clean up after a killed run, make the plan, and check that it can run here.
@@ -271,7 +272,10 @@ class RecipeRun:
         self._home.drop_work()
         close_interrupted(self._session, self._interrupted)
         plan = self.planner.plan()
-        check_stages(item.request for item in plan.steps if not item.cached)
+        to_build = [item.request for item in plan.steps if not item.cached]
+        check_stages(to_build)
+        touched = {text.partition("=")[0].partition(".")[0] for text in self._overrides}
+        check_rules(item for item in to_build if item.step in touched and not item.image)
         return plan
 
     def execute(self, plan: plan_pb2.Plan) -> RunResult:

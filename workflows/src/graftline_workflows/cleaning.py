@@ -66,6 +66,8 @@ def clean(
         for run in report.removed_runs:
             shutil.rmtree(home.path / "runs" / run, ignore_errors=True)
         local_bytes = LocalFiles(home.path / "files", session).drop_unused()
+        if report.removed_keys:
+            session.give_back_room()
     return Cleaning(
         dry_run,
         keep_runs,

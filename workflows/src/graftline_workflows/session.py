@@ -108,6 +108,15 @@ class StoreSession:
         elif self._embedded.ensure_running():
             self._store = self._embedded.open()
 
+    def give_back_room(self) -> None:
+        """Give the room of removed objects back to the disk, if the store is the embedded one.
+
+        Raises:
+            GraftlineError: The server does not answer.
+        """
+        if self._embedded is not None:
+            self._embedded.compact()
+
     def _open_quietly(self) -> None:
         try:
             self._open()

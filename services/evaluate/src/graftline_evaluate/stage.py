@@ -9,15 +9,16 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from graftline.canonical import digest_of
-from graftline.errors import ConfigError, DataError
+from graftline.errors import ConfigError
 from graftline.ports import Output, Result
 from graftline_evaluate import loading
 from graftline_evaluate.answering import Work, answer_all
-from graftline_evaluate.dataset import check_gold, name_some, read_eval_rows, read_train_pool
+from graftline_evaluate.comparison import PLAIN, compare_with_baseline, rows_of
+from graftline_evaluate.dataset import check_gold, read_eval_rows, read_train_pool
 from graftline_evaluate.decoding import decoder_name
 from graftline_evaluate.few_shot import make_few_shot
 from graftline_evaluate.prompts import Prompts, make_prompts, stop_tokens
-from graftline_evaluate.row_files import read_baseline, write_results, write_rows
+from graftline_evaluate.row_files import write_results, write_rows
 from graftline_evaluate.scorers.json_task import JsonTaskScorer
 from graftline_evaluate.statistics import Bootstrap
 from graftline_evaluate.summary import Summariser, count_failures
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
     from graftline_evaluate.decoding import Answer
     from graftline_evaluate.few_shot import FewShotPrompt
 
-PLAIN = "plain"
 FEW_SHOT = "few_shot"
 _PROBE_PROMPTS = 4
 
@@ -198,11 +198,11 @@ def _finish(
         "role": role,
         "model": model,
         "variants": {
-            variant: {split: summariser.figures(_of(found, split)) for split in splits}
+            variant: {split: summariser.figures(rows_of(found, split)) for split in splits}
             for variant, found in scored.items()
         },
         "failures": {
-            variant: {split: count_failures(_of(found, split)) for split in splits}
+            variant: {split: count_failures(rows_of(found, split)) for split in splits}
             for variant, found in scored.items()
         },
         "rows": {split: sum(row.split == split for row in rows) for split in splits},
@@ -220,7 +220,12 @@ def _finish(
         }
     if answered.difference is not None:
         metrics["adapter_active"] = {"max_abs_logit_difference": answered.difference}
-        metrics["comparison"] = _compare(inputs, summariser, metrics, scored[PLAIN], splits)
+        baseline = inputs.maybe("baseline")
+        metrics["comparison"] = (
+            compare_with_baseline(baseline.path, summariser, metrics, scored[PLAIN])
+            if baseline
+            else {}
+        )
     folder = ctx.output("metrics")
     flat = [row for found in scored.values() for row in found]
     write_rows(folder, flat)
@@ -236,54 +241,6 @@ def _finish(
         output_tokens=sum(row["output_tokens"] for row in flat),
         gpu_seconds=work.seconds if answered.on_gpu else None,
     )
-
-
-def _compare(
-    inputs: Inputs,
-    summariser: Summariser,
-    metrics: dict[str, Any],
-    adapted: list[dict[str, Any]],
-    splits: Sequence[str],
-) -> dict[str, Any]:
-    baseline = inputs.maybe("baseline")
-    if baseline is None:
-        return {}
-    base_metrics, base_rows = read_baseline(baseline.path)
-    for name in ("model", "decoding", "scorer"):
-        if base_metrics.get(name) != metrics[name]:
-            raise DataError(
-                f"baseline: its {name} is not the adapted step's: "
-                f"{base_metrics.get(name)} and {metrics[name]}",
-                "give both steps the same settings",
-            )
-    by_variant: dict[str, dict[tuple[str, str], dict[str, Any]]] = {}
-    for row in base_rows:
-        by_variant.setdefault(row["variant"], {})[row["split"], row["id"]] = row
-    wanted = {(row["split"], row["id"]): row["gold"] for row in adapted}
-    for variant, found in by_variant.items():
-        there = {key: row["gold"] for key, row in found.items()}
-        if there != wanted:
-            other = sorted(f"{name} ({split})" for split, name in there.keys() ^ wanted.keys())
-            what = name_some(other) or "gold answers differ"
-            raise DataError(
-                f"baseline: its variant '{variant}' has other rows: {what}",
-                "give both steps the same examples, splits and max_rows",
-            )
-    names = sorted(by_variant, key=lambda name: (name != PLAIN, name))
-    return {
-        split: summariser.compare(
-            {
-                name: [by_variant[name][split, row["id"]] for row in _of(adapted, split)]
-                for name in names
-            },
-            _of(adapted, split),
-        )
-        for split in splits
-    }
-
-
-def _of(rows: Sequence[dict[str, Any]], split: str) -> list[dict[str, Any]]:
-    return [row for row in rows if row["split"] == split]
 
 
 def _figures(work: Work) -> dict[str, float]:

@@ -77,8 +77,10 @@ def _problem(model: type[BaseModel], detail: dict[str, Any]) -> Problem:
         return Problem(path, f"unknown setting{hint}{known}")
     if detail["type"] == "missing":
         return Problem(path, "is required")
+    message = detail["msg"].removeprefix("Value error, ")
+    # A rule about several settings has no single value to show.
     value = detail.get("input")
-    return Problem(path, f"{detail['msg'].removeprefix('Value error, ')} (got {value!r})")
+    return Problem(path, message if isinstance(value, dict) else f"{message} (got {value!r})")
 
 
 def _allowed_names(model: type[BaseModel], where: Sequence[int | str]) -> list[str]:

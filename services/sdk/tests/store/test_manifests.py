@@ -1,6 +1,7 @@
 import os
 import subprocess
 import sys
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -197,6 +198,28 @@ def test_a_blob_that_is_missing_or_cut_is_noticed_at_look_up(
     again = publish(step, found.etag)
     assert again.won
     assert manifests.lookup(KEY).problem == ""
+
+
+def test_a_commit_during_the_look_up_is_no_missing_blob(store, make_step, publish, monkeypatch):
+    """The listing may be older than the manifest that the look-up then reads."""
+    step, real, committed, listings = make_step(), Manifests._stored_sizes, threading.Event(), []
+
+    def list_then_commit(self, key):
+        sizes = real(self, key)
+        listings.append(sizes)
+        if len(listings) == 1:
+            publish(step)
+            committed.set()
+        return sizes
+
+    def read_after_the_commit(name):
+        assert committed.wait(30)
+        return Store.get(store, name)
+
+    monkeypatch.setattr(Manifests, "_stored_sizes", list_then_commit)
+    monkeypatch.setattr(store, "get", read_after_the_commit)
+    assert Manifests(store).lookup(KEY).problem == ""
+    assert listings[0] == {}
 
 
 @pytest.mark.fault

@@ -1,10 +1,11 @@
 import errno
 import hashlib
+import os
 import random
 
 import pytest
 
-from graftline.errors import DataError, TransientError
+from graftline.errors import DataError, StoreUnavailable, TransientError
 from graftline.store import CorruptBlob, transfer
 from graftline.store.failures import local_disk
 from graftline.store.transfer import PART_BYTES, in_order, part_ranges
@@ -120,3 +121,30 @@ def test_work_in_order_is_bounded_and_stops_at_the_first_error():
     with pytest.raises(ValueError, match="three"):
         list(results)
     assert len(started) < 10
+
+
+@pytest.mark.fault
+def test_a_connection_that_breaks_in_a_part_goes_on_where_it_was(store, tmp_path, monkeypatch):
+    digest = make_file(tmp_path / "up", 2 * PART_BYTES + 5)
+    store.upload(tmp_path / "up", "file")
+    real, broken, asked = transfer._write_stream, [], []
+    get = store.client.get_object
+
+    def breaking(body, descriptor, offset, wrote):
+        if not broken:
+            broken.append(offset)
+            block = body.read(1000)
+            body.close()
+            os.pwrite(descriptor, block, offset)
+            wrote(len(block))
+            raise StoreUnavailable("the connection broke")
+        real(body, descriptor, offset, wrote)
+
+    def noting(**options):
+        asked.append(options.get("Range"))
+        return get(**options)
+
+    monkeypatch.setattr(transfer, "_write_stream", breaking)
+    monkeypatch.setattr(store.client, "get_object", noting)
+    assert store.download("file", tmp_path / "down", sha256=digest) == digest
+    assert any(r.startswith(f"bytes={broken[0] + 1000}-") for r in asked)

@@ -36,9 +36,19 @@ def choose_device(runtime: TrainRuntime) -> torch.device:
 
 def set_threads(runtime: TrainRuntime) -> int:
     """Fix the number of CPU threads and give it."""
-    threads = runtime.threads or len(os.sched_getaffinity(0))
+    threads = runtime.threads or usable_cores()
     torch.set_num_threads(threads)
     return threads
+
+
+def usable_cores(quota: Path = Path("/sys/fs/cgroup/cpu.max")) -> int:
+    """Count the cores that this process may use: more threads than those wait for each other."""
+    cores = len(os.sched_getaffinity(0))
+    try:
+        limit, period = quota.read_text().split()
+        return cores if limit == "max" else max(1, min(cores, int(limit) // int(period)))
+    except (OSError, ValueError):
+        return cores
 
 
 def choose_dtype(config: TrainConfig, device: torch.device) -> str:

@@ -71,12 +71,10 @@ def estimate(
     if config.quantization == "nf4":
         model = (weights - in_layers) * size + in_layers * _NF4_BYTES
     lora = sum(config.lora_r * (item.in_features + item.out_features) for item in wide.values())
-    rows = config.per_device_train_batch_size
+    tokens = longest * config.per_device_train_batch_size
     if config.packing:
-        rows = rows_per_step(config)
-    tokens = longest * rows
-    if config.packing:
-        tokens = min(tokens, max(longest, rows * config.max_length))
+        budget = max(longest, config.per_device_train_batch_size * config.max_length)
+        tokens = min(budget, longest * rows_per_step(config))
     through = sum(item.in_features + item.out_features for item in layers.values())
     heads = getattr(base.config, "num_attention_heads", 0)
     blocks = getattr(base.config, "num_hidden_layers", 0)

@@ -9,18 +9,19 @@ import shlex
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from google.protobuf.json_format import MessageToJson
 
-from graftline.errors import ConfigError, Problem
+from graftline.errors import EXIT_CONFIG, ConfigError, Problem
 from graftline_workflows.home import os_error
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
-    from pathlib import Path
 
     from graftline.v1 import stage_pb2
 
@@ -69,6 +70,33 @@ def check_stages(requests: Iterable[stage_pb2.StageRequest]) -> None:
             problems.append(Problem(request.step, text))
     if problems:
         raise ConfigError.of(problems, "cannot run")
+
+
+def check_rules(requests: Iterable[stage_pb2.StageRequest]) -> None:
+    """Ask stages about rules that their JSON Schemas cannot say ("one of a and b").
+
+    Half a second each, so it is meant for steps whose settings the user changed: better than to
+    learn of a mistake when the steps before are built.
+
+    Raises:
+        ConfigError: With what the first stage says that has something to say.
+    """
+    for request in requests:
+        with tempfile.TemporaryDirectory(prefix="graftline-check-") as folder:
+            files = []
+            for name, text in (("config", request.config), ("runtime", request.runtime)):
+                path = Path(folder) / f"step '{request.step}' {name}"
+                path.write_text(text, encoding="utf-8")
+                files += [f"--{name}", path.name]
+            done = subprocess.run(
+                [sys.executable, "-m", stage_module(request.stage), "check", *files],
+                cwd=folder,
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+        if done.returncode == EXIT_CONFIG:
+            raise ConfigError(done.stderr.partition("error: ")[2].strip() or done.stderr.strip())
 
 
 @dataclass(frozen=True)

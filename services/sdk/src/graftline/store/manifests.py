@@ -5,6 +5,7 @@ Outputs first, manifest last: no manifest, no artifact.
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -87,14 +88,21 @@ class Manifests:
         Raises:
             GraftlineError: The store cannot be read.
         """
-        found = self._store.get(manifest_name(key))
+        # Both questions at once: a look-up takes one round trip, not two.
+        with ThreadPoolExecutor(1, thread_name_prefix="graftline-store") as pool:
+            listing = pool.submit(self._stored_sizes, key)
+            found = self._store.get(manifest_name(key))
+            sizes = listing.result()
         if found is None:
             return Lookup(None, "", "", _ABSENT)
         digest = sha256_bytes(found.data)
         manifest = _parse(found.data, key) if found.intact else None
         if manifest is None:
             return Lookup(None, digest, found.etag, _UNREADABLE)
-        problem = _changed_input(manifest, inputs or {}) or self._missing_blob(manifest)
+        problem = _changed_input(manifest, inputs or {})
+        if not problem and _missing_blob(manifest, sizes):
+            # The listing may be older than a commit that the other answer already shows.
+            problem = _missing_blob(manifest, self._stored_sizes(key))
         return Lookup(manifest, digest, found.etag, problem)
 
     def read(self, key: str) -> Manifest | None:
@@ -141,7 +149,7 @@ class Manifests:
             BugError: A blob that it names is not in the store.
             GraftlineError: It could not be written.
         """
-        missing = self._missing_blob(manifest)
+        missing = _missing_blob(manifest, self._stored_sizes(manifest.key))
         if missing:
             raise BugError(f"step '{manifest.step}' ({manifest.key[:12]}): {missing} at its commit")
         name = manifest_name(manifest.key)
@@ -197,20 +205,10 @@ class Manifests:
                 ) from error
         count.add(blob.size)
 
-    def _missing_blob(self, manifest: Manifest) -> str:
-        """Say which blob is missing or of another size; one listing, whatever their number."""
-        blobs = [blob for output in manifest.outputs for blob in output.artifact.blobs]
-        if not blobs:
-            return ""
-        prefix = blobs_prefix(manifest.key)
-        sizes = {item.name[len(prefix) :]: item.size for item in self._store.list(prefix)}
-        for blob in blobs:
-            size = sizes.get(blob.sha256)
-            if size is None:
-                return f"blob '{blob.path}' missing"
-            if size != blob.size:
-                return f"blob '{blob.path}' has {size:,} bytes, not {blob.size:,}"
-        return ""
+    def _stored_sizes(self, key: str) -> dict[str, int]:
+        """Give the sizes of a step's blobs by digest; one listing, whatever their number."""
+        prefix = blobs_prefix(key)
+        return {item.name[len(prefix) :]: item.size for item in self._store.list(prefix)}
 
 
 class _Counter:
@@ -255,6 +253,17 @@ def _parse(data: bytes, key: str) -> Manifest | None:
         if not all(is_safe_path(blob.path) for blob in artifact.blobs):
             return None
     return manifest
+
+
+def _missing_blob(manifest: Manifest, sizes: Mapping[str, int]) -> str:
+    """Say which blob is missing or of another size; nothing if all are as they should be."""
+    for blob in (blob for output in manifest.outputs for blob in output.artifact.blobs):
+        size = sizes.get(blob.sha256)
+        if size is None:
+            return f"blob '{blob.path}' missing"
+        if size != blob.size:
+            return f"blob '{blob.path}' has {size:,} bytes, not {blob.size:,}"
+    return ""
 
 
 def _changed_input(manifest: Manifest, inputs: Mapping[str, Manifest]) -> str:

@@ -32,7 +32,7 @@ _PORT_TRIES = 50
 _START_TIMEOUT_S = 30.0
 _VACUUM_TIMEOUT_S = 600.0
 _POLL_S = 0.005
-_DRAIN_S = 1.0
+_DRAIN_S = 0.1
 _VOLUME_SIZE_MB = 1024
 # Go's collector works harder from here on; without it large uploads take up to 1 GB.
 _MEMORY_LIMIT = "512MiB"
@@ -272,16 +272,14 @@ def find_processes(data: Path) -> list[int]:
 
 
 def stop(pids: list[int], ports: Ports) -> None:
-    """Stop servers: the gateway finishes what it has in hand, the rest is cut short.
+    """Stop servers: a moment for what the gateway has in hand, the rest is cut short.
 
     All that the server acknowledged is in its files by then (tests kill it at random to see), and
     its own way of leaving takes a second in which nothing more is written.
     """
     for pid in pids:
         _send(pid, signal.SIGTERM)
-    until = time.monotonic() + _DRAIN_S
-    while time.monotonic() < until and _listens(ports.s3):
-        time.sleep(_POLL_S)
+    _wait(pids, _DRAIN_S)
     for pid in pids:
         _send(pid, signal.SIGKILL)
     _wait(pids, 5.0)
@@ -295,12 +293,6 @@ def _wait(pids: list[int], timeout_s: float) -> None:
     until = time.monotonic() + timeout_s
     while time.monotonic() < until and any(_is_alive(pid) for pid in pids):
         time.sleep(_POLL_S)
-
-
-def _listens(port: int) -> bool:
-    with suppress(OSError), socket.create_connection((HOST, port), timeout=0.5):
-        return True
-    return False
 
 
 def _is_alive(pid: int) -> bool:

@@ -1,7 +1,7 @@
 """Large files to and from the store: in parallel parts, with bounded memory.
 
 A file of more than one part goes up as a multipart upload and comes down as ranges. Coming down,
-parts are hashed in order while the next ones are on their way.
+they are hashed in order while they are on their way.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from queue import SimpleQueue
+from threading import Condition
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from graftline.errors import StoreUnavailable
@@ -38,6 +39,8 @@ PARALLEL_PARTS = max(4, min(8, 2 * (os.cpu_count() or 2)))
 PARALLEL_FILES = 8
 _MAX_PARTS = 10_000
 _BLOCK_BYTES = 256 << 10
+# Large: for every call the hashing thread has to win the interpreter's lock back from the others.
+_HASH_BYTES = 2 << 20
 _READ_ATTEMPTS = 3
 _AGAIN = "run the recipe again: what is missing will be built"
 
@@ -167,40 +170,99 @@ def _read_exactly(path: Path, offset: int, buffer: bytearray) -> None:
 
 
 def _get_parts(store: Store, name: str, size: int, file: FileIO, progress: Progress | None) -> str:
-    """Write an object's parts to a file as they come, hash them in order; give the digest."""
+    """Write an object's parts to a file as they come, hash behind them; give the digest."""
+    parts = part_ranges(size)
+    arrivals = _Arrivals(len(parts))
 
-    def get(part: tuple[int, int]) -> tuple[int, int]:
-        _get_range(store, name, part, size, file.fileno())
-        return part
+    def get(index: int) -> None:
+        try:
+            _get_range(store, name, parts[index], size, file.fileno(), index, arrivals)
+        except BaseException as error:
+            arrivals.fail(error)
 
     digest = hashlib.sha256()
-    block = memoryview(bytearray(_BLOCK_BYTES))
-    # A part is hashed from the file, where the system still has it in memory: what is held here
-    # does not grow with the parts that wait for their turn.
-    for _, length in in_order(get, part_ranges(size), PARALLEL_PARTS, 2 * PARALLEL_PARTS):
-        left = length
-        while left:
-            count = file.readinto(block[:left])
-            if not count:
-                raise OSError(errno.EIO, "became shorter while it was written", file.name)
-            digest.update(block[:count])
-            left -= count
-        if progress:
-            progress(length)
+    block = memoryview(bytearray(min(_HASH_BYTES, size)))
+    pool = ThreadPoolExecutor(PARALLEL_PARTS, thread_name_prefix="graftline-store")
+    try:
+        for index in range(len(parts)):
+            pool.submit(get, index)
+        # Hashed from the file, where the system still has it in memory: what is held here does not
+        # grow with the parts, and the hash is nearly done when the last byte is there.
+        for index, (_, length) in enumerate(parts):
+            hashed = 0
+            while hashed < length:
+                step = min(_HASH_BYTES, length - hashed)
+                arrivals.wait(index, hashed + step)
+                count = file.readinto(block[:step])
+                if not count:
+                    raise OSError(errno.EIO, "became shorter while it was written", file.name)
+                digest.update(block[:count])
+                hashed += count
+            if progress:
+                progress(length)
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
     return digest.hexdigest()
 
 
-def _get_range(store: Store, name: str, part: tuple[int, int], size: int, descriptor: int) -> None:
-    """Write a part of an object of that size, again if the connection breaks in the middle of it.
+class _Arrivals:
+    """How many bytes of each part are in the file, for the thread that hashes behind them."""
+
+    def __init__(self, parts: int) -> None:
+        self._arrived = [0] * parts
+        self._wanted = (0, 0)
+        self._error: BaseException | None = None
+        self._changed = Condition()
+
+    def add(self, part: int, count: int) -> None:
+        """More of a part is there."""
+        with self._changed:
+            self._arrived[part] += count
+            if part == self._wanted[0] and self._arrived[part] >= self._wanted[1]:
+                self._changed.notify()
+
+    def fail(self, error: BaseException) -> None:
+        """A part will not come."""
+        with self._changed:
+            self._error = self._error or error
+            self._changed.notify()
+
+    def of(self, part: int) -> int:
+        """How much of a part is there."""
+        return self._arrived[part]
+
+    def wait(self, part: int, count: int) -> None:
+        """Wait until that many bytes of a part are there.
+
+        Raises:
+            BaseException: What kept a part from coming.
+        """
+        with self._changed:
+            self._wanted = (part, count)
+            self._changed.wait_for(lambda: self._error or self._arrived[part] >= count)
+            if self._error is not None:
+                raise self._error
+
+
+def _get_range(
+    store: Store,
+    name: str,
+    part: tuple[int, int],
+    size: int,
+    descriptor: int,
+    index: int,
+    arrivals: _Arrivals,
+) -> None:
+    """Write a part of an object of that size; go on where a broken connection left off.
 
     Raises:
         CorruptBlob: The object is missing, or of another size.
     """
-    offset, length = part
-    options = {} if length == size else {"Range": f"bytes={offset}-{offset + length - 1}"}
     attempt = 0
     while True:
         attempt += 1
+        offset, length = part[0] + arrivals.of(index), part[1] - arrivals.of(index)
+        options = {} if length == size else {"Range": f"bytes={offset}-{offset + length - 1}"}
         with translated(f"read {name}", store.place):
             answer = store.client.get_object(
                 Bucket=store.bucket, Key=store.full_name(name), **options
@@ -213,20 +275,21 @@ def _get_range(store: Store, name: str, part: tuple[int, int], size: int, descri
             )
         try:
             with translated(f"read {name}", store.place):
-                _write_stream(body, descriptor, offset)
+                _write_stream(body, descriptor, offset, lambda count: arrivals.add(index, count))
             return
         except StoreUnavailable:
             if attempt == _READ_ATTEMPTS:
                 raise
 
 
-def _write_stream(body: Any, descriptor: int, offset: int) -> None:
+def _write_stream(body: Any, descriptor: int, offset: int, wrote: Callable[[int], None]) -> None:
     while block := body.read(_BLOCK_BYTES):
         view = memoryview(block)
         while view:
             count = os.pwrite(descriptor, view, offset)
             offset += count
             view = view[count:]
+        wrote(len(block))
 
 
 def _stored_size(answer: dict[str, Any]) -> int:
