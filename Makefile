@@ -65,7 +65,7 @@ imports: $(VENV)/.ready ## Who may import whom
 	$(BIN)/lint-imports
 
 protos: $(VENV)/.ready ## Generate code from protos/
-	cd protos && ../$(BIN)/buf lint
+	cd protos && $(abspath $(BIN))/buf lint
 	$(BIN)/python -m grpc_tools.protoc -I protos --python_out=services/sdk/src --pyi_out=services/sdk/src protos/graftline/v1/*.proto
 	$(BIN)/python -m grpc_tools.protoc -I protos --grpc_python_out=services/sdk/src protos/graftline/v1/index_service.proto
 

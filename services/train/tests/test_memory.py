@@ -41,7 +41,7 @@ def test_it_knows_the_longest_pass(llama, config, tokens):
 
 def test_it_grows_with_what_it_should(llama):
     base = open_base(llama)
-    config = TrainConfig(max_steps=1)
+    config = TrainConfig(max_steps=1, per_device_train_batch_size=512)
     fast = estimate(base, config, "fp32", 100, fast=True)
     assert estimate(base, config, "fp32", 100, fast=False).activations > fast.activations
     assert estimate(base, config, "fp32", 200, fast=True).activations > fast.activations

@@ -5,6 +5,5 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "support"))
 
-pytest_plugins = ["graftline.testkit.s3"]
 
 from trials_fixture import built, built_once, trials  # noqa: E402, F401 - fixtures

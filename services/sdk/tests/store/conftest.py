@@ -11,7 +11,6 @@ import pytest
 
 from graftline.ports import kind_value
 from graftline.store import Manifests, Store, describe_folder
-from graftline.testkit.s3 import s3_environment, s3_server, store  # noqa: F401
 from graftline.v1 import manifest_pb2
 
 
@@ -126,7 +125,7 @@ def make_step(tmp_path):
 
 
 @pytest.fixture
-def publish(store):  # noqa: F811
+def publish(store):
     """Upload and commit a step."""
 
     def do(step, replaces=None):

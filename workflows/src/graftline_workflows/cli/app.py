@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
     from graftline_workflows.session import StoreSession
 
+_LOG_WIDTH = 140
+
 DEFAULT_HOME = ".graftline"
 
 
@@ -66,7 +68,10 @@ class App:
         """Where people read: stdout, or stderr when stdout takes JSON."""
         from rich.console import Console
 
-        return Console(stderr=self.json, soft_wrap=True)
+        stream = sys.stderr if self.json else sys.stdout
+        # A log has no width of its own: wide enough that no table of ours is cut.
+        width = None if stream.isatty() else _LOG_WIDTH
+        return Console(stderr=self.json, soft_wrap=True, width=width)
 
     def print_json(self, value: Any) -> None:
         """Print one object on stdout."""

@@ -223,8 +223,10 @@ def stops_politely(trial: Trial) -> str:
         # Before the handler is in place a process dies of the signal itself.
         if outcome.exit_code not in (EXIT_OK, EXIT_CANCELLED, -15, 128 + 15):
             raise NotKept(f"SIGTERM at {moment:.0%}: exit code {outcome.exit_code}, not 130")
-        if outcome.exit_code != EXIT_OK:
-            _nothing_visible(trial, name)
+        # A signal that comes just after the commit finds the step whole; half of it, never.
+        found = trial.look_up(name)
+        if found.manifest is not None and found.problem:
+            raise NotKept(f"SIGTERM at {moment:.0%}: visible and not whole: {found.problem}")
         _expect(trial.subject.run(trial.request(name)), EXIT_OK)
         if trial.digests(name) != trial.digests("first"):
             raise NotKept(f"after SIGTERM at {moment:.0%} the outputs are others")
