@@ -16,7 +16,8 @@ TORCH     := torch==$(shell sed -n 's/^torch==//p' tests/torch.txt)
 # Compiled modules make every step start faster, whatever the caller's shell says.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help run test check format lint types imports protos catalog lock bench fault conformance clean
+.PHONY: help venv run test slow fault check format format-check lint types imports protos protos-check \
+        catalog lock bench clean
 help: ## What can be made
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
@@ -53,9 +54,9 @@ format: $(VENV)/.ready ## Format the code
 format-check: $(VENV)/.ready
 	$(BIN)/ruff format --check -q .
 
-lint: $(VENV)/.ready ## Ruff, dependencies, shell scripts, workflow files
+lint: $(VENV)/.ready ## Ruff, shell scripts, YAML
 	$(BIN)/ruff check -q .
-	$(BIN)/shellcheck .ci/run
+	$(BIN)/shellcheck .ci/run tests/lock.sh
 	$(BIN)/yamllint -s -c tests/yamllint.yaml .github workflows/recipes
 
 types: $(VENV)/.ready ## mypy --strict

@@ -12,13 +12,16 @@ my ($command, $work) = @ARGV;
 
 if ($command eq 'describe') {
     my $schema = { type => 'object', additionalProperties => JSON::PP::false, properties => {
-        title => { type => 'string', default => 'Plain report' } } };
+        title => { type => 'string', default => 'Plain report' },
+        ( map { $_ => { type => 'string', default => '' } } qw(description split) ),
+        checks => { type => 'array', default => [] } } };
     print $json->encode({
         contractVersion => '1', name => 'report', version => 'perl-1',
         summary => 'A plain-text report', resources => 'RESOURCE_CLASS_CPU',
         inputs => [
             { name => 'metrics', kinds => ['ARTIFACT_KIND_METRICS'], repeated => JSON::PP::true, optional => JSON::PP::true },
             { name => 'training', kinds => ['ARTIFACT_KIND_METRICS'], optional => JSON::PP::true },
+            { name => 'data', kinds => ['ARTIFACT_KIND_TRAINING_SET'], optional => JSON::PP::true, manifestOnly => JSON::PP::true },
             { name => 'steps', kinds => [ map { "ARTIFACT_KIND_$_" } qw(EXAMPLES TRAINING_SET MODEL ADAPTER METRICS BUNDLE REJECTS) ],
               repeated => JSON::PP::true, optional => JSON::PP::true, manifestOnly => JSON::PP::true },
         ],
