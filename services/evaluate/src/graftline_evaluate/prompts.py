@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from graftline.domain.dates import TEMPLATE_DATE
 from graftline.errors import DataError
 from graftline_evaluate.dataset import name_some
 
@@ -87,6 +88,7 @@ def _tokens(tokenizer: Any, messages: list[dict[str, Any]], row: EvalRow) -> lis
             tools=list(row.tools) if row.tools else None,
             add_generation_prompt=True,
             tokenize=False,
+            date_string=TEMPLATE_DATE,
         )
     except Exception as error:  # templates raise whatever their author liked
         raise DataError(

@@ -12,6 +12,7 @@ import torch
 from transformers import AutoTokenizer
 from transformers.utils import logging as transformers_logging
 
+from graftline.domain.dates import TEMPLATE_DATE
 from graftline.domain.rows import read_rows
 from graftline.errors import DataError
 from graftline.ports import Output, Result
@@ -78,7 +79,7 @@ class _Work:
 
     def render_chat(self, messages: list[dict[str, Any]]) -> str:
         text: str = self.tokenizer.apply_chat_template(
-            messages, tokenize=False, add_generation_prompt=True
+            messages, tokenize=False, add_generation_prompt=True, date_string=TEMPLATE_DATE
         )
         return text
 
