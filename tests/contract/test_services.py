@@ -13,7 +13,7 @@ from graftline.v1 import stage_pb2
 
 ROOT = Path(__file__).parents[2]
 SERVICES = sorted(
-    p.parent for p in (ROOT / "services").glob("*/pyproject.toml") if p.parent.name != "sdk"
+    path.parents[2] for path in (ROOT / "services").glob("*/src/graftline_*/descriptor.py")
 )
 NAMES = [service.name for service in SERVICES]
 HEAVY = ("torch", "transformers", "datasets", "peft", "bitsandbytes", "xllamacpp", "boto3")

@@ -88,6 +88,12 @@ def test_a_packages_file_is_found_without_importing_it(tmp_path: Path, monkeypat
     assert "toy_model" not in sys.modules
 
 
+def test_a_source_that_is_known_need_not_be_here():
+    uri = "package://no_such_module/weights.gguf"
+    found = fingerprint_sources(recipe_of(uri), known={uri: "sha256:1", "package://x/y": "z"})
+    assert found[uri] == Fingerprint(uri, "sha256:1")
+
+
 @pytest.mark.parametrize(
     ("uri", "error", "message"),
     [

@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import time
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from graftline.canonical import canonical_json
@@ -24,28 +24,22 @@ from graftline_workflows.engine.local import Limits, LocalEngine
 from graftline_workflows.engine.process import check_rules, check_stages
 from graftline_workflows.home import new_run_id
 from graftline_workflows.local_files import LocalFiles
-from graftline_workflows.records import RunBook, close_interrupted, last_record, new_record
-from graftline_workflows.results import (
-    ResultRow,
-    baseline_metrics,
-    metrics_summary,
-    read_metrics,
-    result_rows,
-)
+from graftline_workflows.planning.planner import Planner, Wanted
+from graftline_workflows.records import RunBook, close_interrupted, new_record
+from graftline_workflows.results import ResultRow, judge_run, page_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-    from graftline.store import Lookup
     from graftline.v1.manifest_pb2 import Manifest
-    from graftline_workflows.catalog import Catalog
     from graftline_workflows.engine.display import Display
     from graftline_workflows.engine.status import Outcome
     from graftline_workflows.gate import Verdict
     from graftline_workflows.home import Home
-    from graftline_workflows.recipe import ResolvedRecipe
     from graftline_workflows.session import StoreSession
+
+__all__ = ["Planner", "RecipeRun", "RunResult", "Wanted", "parse_images", "run_state_word"]
 
 _STATE_WORDS = {
     plan_pb2.RUN_STATE_RUNNING: "running",
@@ -60,102 +54,6 @@ _SHOWN_OUTPUTS = ("report", "bundle")
 def run_state_word(state: plan_pb2.RunState) -> str:
     """Give a run state's word (`succeeded`, `gate-failed`, …)."""
     return _STATE_WORDS.get(state, "unknown")
-
-
-@dataclass(frozen=True)
-class Wanted:
-    """What the user asked for.
-
-    Args:
-        recipe: A recipe's name or file.
-        profile: A profile's name; the recipe's own default if empty.
-        overrides: `path=value` texts.
-        images: By stage, what runs it instead of its own code.
-        until: Stop after this step.
-        from_: Begin with this step.
-        only: Look at this step alone.
-    """
-
-    recipe: str
-    profile: str = ""
-    overrides: tuple[str, ...] = ()
-    images: Mapping[str, str] = field(default_factory=dict)
-    until: str = ""
-    from_: str = ""
-    only: str = ""
-
-
-class Planner:
-    """Plans one recipe against the store, as often as asked.
-
-    Args:
-        wanted: What the user asked for; read at once, while the store is still opening.
-        home: Where digests of sources are remembered.
-        session: The store.
-        run: The run's id; empty where nothing will run.
-
-    Raises:
-        ConfigError: The recipe cannot be meant.
-    """
-
-    def __init__(self, wanted: Wanted, home: Home, session: StoreSession, run: str = "") -> None:
-        """Read the recipe and the catalog."""
-        from graftline_workflows.catalog import load_catalog
-        from graftline_workflows.recipe import resolve_recipe
-
-        self._wanted = wanted
-        self._session = session
-        self._run = run
-        self._catalog: Catalog = load_catalog()
-        self.resolved: ResolvedRecipe = resolve_recipe(
-            wanted.recipe,
-            profile=wanted.profile or None,
-            overrides=list(wanted.overrides),
-            images=dict(wanted.images),
-            catalog=self._catalog,
-        )
-        self._fingerprints = self._source_fingerprints(home)
-        self._last: plan_pb2.RunRecord | None = None
-        self._asked = False
-        self._found: dict[str, Lookup] = {}
-
-    def _source_fingerprints(self, home: Home) -> Any:
-        from graftline_workflows.sources import fingerprint_sources
-
-        return fingerprint_sources(self.resolved, home.path / "digests.json")
-
-    def plan(self) -> plan_pb2.Plan:
-        """Give the plan as the store stands now.
-
-        Raises:
-            GraftlineError: The store does not answer.
-        """
-        from graftline_workflows.planning import make_plan
-
-        if not self._asked:
-            self._last, self._asked = last_record(self._session, self.resolved.name), True
-        return make_plan(
-            self.resolved,
-            self._catalog,
-            self._look_up,
-            self._fingerprints,
-            self._last,
-            until=self._wanted.until or None,
-            from_=self._wanted.from_ or None,
-            only=self._wanted.only or None,
-            run=self._run,
-            store_uri=self._session.store.uri,
-        )
-
-    def manifest(self, key: str) -> Manifest | None:
-        """Give the manifest of a step that the last plan found cached."""
-        found = self._found.get(key)
-        return found.manifest if found is not None and not found.problem else None
-
-    def _look_up(self, key: str, inputs: Mapping[str, Manifest]) -> Lookup:
-        found = self._session.manifests.lookup(key, inputs)
-        self._found[key] = found
-        return found
 
 
 @dataclass(frozen=True)
@@ -294,12 +192,13 @@ class RecipeRun:
             with _stopping(engine):
                 outcome = engine.execute(plan, self.planner.plan)
             manifests = self._manifests(outcome)
-            verdict, rows, metrics = self._judge(manifests)
+            judged = judge_run(self._session, self.planner.resolved.gate, manifests)
             shown = self._bring(manifests)
         except BaseException:
             with suppress(GraftlineError):
                 book.end(plan_pb2.RUN_STATE_FAILED, "")
             raise
+        verdict = judged.verdict
         state = _state(outcome, verdict)
         book.update(outcome.steps)
         book.end(state, canonical_json(verdict.as_json()) if verdict is not None else "")
@@ -310,8 +209,8 @@ class RecipeRun:
             state=state,
             outcome=outcome,
             verdict=verdict,
-            rows=rows,
-            metrics=metrics,
+            rows=judged.rows,
+            metrics=judged.metrics,
             report=shown.get("report"),
             bundle=shown.get("bundle"),
             seconds=time.monotonic() - self._began,
@@ -328,21 +227,6 @@ class RecipeRun:
                 found[step.name] = manifest
         return found
 
-    def _judge(
-        self, manifests: Mapping[str, Manifest]
-    ) -> tuple[Verdict | None, tuple[ResultRow, ...], dict[str, Any]]:
-        from graftline_workflows.gate import judge_gate
-
-        gate = self.planner.resolved.gate
-        manifest = manifests.get(gate.step) if gate is not None else None
-        if gate is None or manifest is None:
-            return None, (), {}
-        adapted = read_metrics(self._session, manifest)
-        baseline = baseline_metrics(self._session, manifest)
-        verdict = judge_gate(gate, adapted)
-        rows = tuple(result_rows(verdict.checks, adapted, baseline))
-        return verdict, rows, metrics_summary(adapted, baseline)
-
     def _bring(self, manifests: Mapping[str, Manifest]) -> dict[str, Path]:
         """Put report (given as its page) and bundle (as its folder) beside the run's logs."""
         files = LocalFiles(self._home.path / "files", self._session)
@@ -353,8 +237,7 @@ class RecipeRun:
                 if output.port in _SHOWN_OUTPUTS and kind == kind_value(output.port):
                     folder = self._home.run_folder(self.run) / output.port
                     files.place(manifest.key, output.artifact, folder)
-                    pages = sorted(folder.glob("*.html"))
-                    shown[output.port] = pages[0] if len(pages) == 1 else folder
+                    shown[output.port] = page_of(folder)
         return shown
 
 

@@ -80,8 +80,25 @@ class RunBook:
         self._session.steadily(lambda: self._session.records.save(self.record))
 
 
-def new_record(run: str, plan: Plan, recipe_text: str, overrides: Iterable[str]) -> RunRecord:
-    """Make the record of a run that starts now."""
+def new_record(
+    run: str,
+    plan: Plan,
+    recipe_text: str,
+    overrides: Iterable[str],
+    *,
+    engine: str = "local",
+    host: str = "",
+) -> RunRecord:
+    """Make the record of a run that starts now.
+
+    Args:
+        run: Its id.
+        plan: What it will do.
+        recipe_text: The recipe's file.
+        overrides: What the user set, as given.
+        engine: What executes it: `local` or `argo`.
+        host: Where it runs; this machine's name if empty.
+    """
     started = Timestamp()
     started.GetCurrentTime()
     return plan_pb2.RunRecord(
@@ -89,8 +106,8 @@ def new_record(run: str, plan: Plan, recipe_text: str, overrides: Iterable[str])
         recipe=plan.recipe,
         profile=plan.profile,
         user=_user(),
-        host=socket.gethostname(),
-        engine="local",
+        host=host or socket.gethostname(),
+        engine=engine,
         state=plan_pb2.RUN_STATE_RUNNING,
         started_at=started,
         recipe_text=recipe_text,

@@ -1,9 +1,9 @@
-"""What a run's metrics say, side by side: baseline, adapted, target."""
+"""What a run came to: its metrics side by side (baseline, adapted, target), and its verdict."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from graftline.canonical import sha256_bytes
@@ -11,8 +11,10 @@ from graftline.errors import BugError, TransientError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
     from graftline.v1.manifest_pb2 import Manifest
+    from graftline_workflows.gate import Gate, Verdict
     from graftline_workflows.session import StoreSession
 
 METRICS_FILE = "metrics.json"
@@ -55,6 +57,54 @@ class ResultRow:
     adapted: Figure | None
     target: tuple[str, ...]
     passed: bool
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What the gate says of a run, and the figures that it went by.
+
+    Args:
+        verdict: The gate's; nothing where there is no gate, or its step is not there.
+        rows: The results table.
+        metrics: All metrics, as `metrics_summary` gives them.
+    """
+
+    verdict: Verdict | None = None
+    rows: tuple[ResultRow, ...] = ()
+    metrics: Mapping[str, Any] = field(default_factory=dict)
+
+
+def judge_run(
+    session: StoreSession, gate: Gate | None, manifests: Mapping[str, Manifest]
+) -> Judgement:
+    """Judge a run by the manifests of its steps, given by the steps' names.
+
+    Raises:
+        GraftlineError: The metrics cannot be read.
+    """
+    from graftline_workflows.gate import judge_gate
+
+    manifest = manifests.get(gate.step) if gate is not None else None
+    if gate is None or manifest is None:
+        return Judgement()
+    adapted = read_metrics(session, manifest)
+    baseline = baseline_metrics(session, manifest)
+    verdict = judge_gate(gate, adapted)
+    rows = tuple(result_rows(verdict.checks, adapted, baseline))
+    return Judgement(verdict, rows, metrics_summary(adapted, baseline))
+
+
+def unmet(verdict: Verdict) -> str:
+    """Say in one line what a verdict misses."""
+    missed = [check for check in verdict.checks if not check["passed"]]
+    told = [f"{check['metric']} ({check['split']}) {check['message']}" for check in missed]
+    return f"gate not met: {'; '.join(told)}"
+
+
+def page_of(folder: Path) -> Path:
+    """Give the one HTML page of a report's folder, else the folder."""
+    pages = sorted(folder.glob("*.html"))
+    return pages[0] if len(pages) == 1 else folder
 
 
 def read_metrics(session: StoreSession, manifest: Manifest) -> dict[str, Any]:

@@ -26,7 +26,7 @@ from graftline.errors import ConfigError, DataError, GraftlineError
 from graftline.sources import content_fingerprint, list_bucket, local_path
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from graftline.store import Store
     from graftline_workflows.recipe import ResolvedRecipe
@@ -57,6 +57,7 @@ def fingerprint_sources(
     recipe: ResolvedRecipe,
     cache_file: Path | None = None,
     open_store: Callable[[str], Store] | None = None,
+    known: Mapping[str, str] | None = None,
 ) -> dict[str, Fingerprint]:
     """Fingerprint every source of a recipe: by its URI.
 
@@ -64,13 +65,14 @@ def fingerprint_sources(
         recipe: The recipe.
         cache_file: Where digests of local files are remembered; nowhere if not given.
         open_store: Opens an `s3://` source (`Store.open` if not given).
+        known: Fingerprints by URI, of sources that need not be here to be planned with.
 
     Raises:
         ConfigError: A source is of an unknown kind or cannot be pinned; step and parameter named.
         DataError: A source does not exist or is empty; step and parameter named.
     """
     cache = DigestCache(cache_file)
-    found: dict[str, Fingerprint] = {}
+    found = {uri: Fingerprint(uri, told) for uri, told in (known or {}).items()}
     for step in recipe.steps:
         for source in step.sources:
             if source.uri in found:

@@ -33,7 +33,8 @@ def entry(**change: object) -> StageEntry:
 
 def test_every_service_is_found():
     names = {
-        path.name.removeprefix("graftline_") for path in SERVICES_FOLDER.glob("*/src/graftline_*")
+        path.parent.name.removeprefix("graftline_")
+        for path in SERVICES_FOLDER.glob("*/src/graftline_*/descriptor.py")
     }
     assert {"model", "generate", "ingest"} <= names
     described = {name.removeprefix("graftline_") for name in stage_packages()}

@@ -8,7 +8,10 @@ import time
 
 import pytest
 
-HEAVY = ("torch", "transformers", "pyarrow", "boto3", "grpc", "pydantic", "rich", "yaml")
+HEAVY = (
+    *("torch", "transformers", "pyarrow", "boto3", "grpc", "pydantic", "rich", "yaml"),
+    *("hera", "kubernetes"),
+)
 
 
 def modules_after(code: str) -> set[str]:
@@ -19,7 +22,9 @@ def modules_after(code: str) -> set[str]:
     return {name.partition(".")[0] for name in done.stdout.splitlines()[-1].split()}
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["run", "--help"], ["show", "--help"]])
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["run", "--help"], ["show", "--help"], ["render", "--help"]]
+)
 def test_help_loads_nothing_heavy(arguments: list[str]) -> None:
     code = f"from graftline_workflows.cli.main import run_command; run_command({arguments!r})"
     assert modules_after(code).isdisjoint(HEAVY)
@@ -31,7 +36,13 @@ def test_plan_and_run_load_no_torch() -> None:
         " graftline_workflows.cli.print, graftline_workflows.planning,"
         " graftline_workflows.recipe, graftline_workflows.sources, graftline.events.hub"
     )
-    assert modules_after(code).isdisjoint({"torch", "transformers", "pyarrow", "datasets"})
+    unwanted = {"torch", "transformers", "pyarrow", "datasets", "hera", "kubernetes"}
+    assert modules_after(code).isdisjoint(unwanted)
+
+
+def test_a_planners_pod_loads_no_hera() -> None:
+    code = "import graftline_workflows.planner.plan, graftline_workflows.planner.verdict"
+    assert modules_after(code).isdisjoint({"torch", "pyarrow", "hera", "kubernetes"})
 
 
 @pytest.mark.bench
@@ -52,7 +63,9 @@ def test_every_command_teaches_with_its_help() -> None:
     from graftline_workflows.cli.main import cli
 
     assert {"run", "plan", "runs", "show", "lineage", "logs", "get"} <= set(cli.commands)
-    assert {"gc", "verify", "stages", "recipes", "conformance", "catalog"} <= set(cli.commands)
+    assert {"gc", "verify", "stages", "recipes", "conformance", "catalog", "render"} <= set(
+        cli.commands
+    )
     for command in cli.commands.values():
         assert command.help
         assert not command.get_short_help_str(100).endswith("...")

@@ -104,6 +104,33 @@ def test_a_gates_checks_can_be_shown_by_a_step(resolve: Resolver):
     assert checks == [{"metric": "accuracy", "at_least": 0.9}]
 
 
+def test_the_user_sets_thresholds_and_the_page_shows_them(resolve: Resolver):
+    recipe = resolve("gate.accuracy.at_least=0.7", "gate.accuracy.better_than_baseline=true")
+    expected = {"metric": "accuracy", "at_least": 0.7, "better_than_baseline": True}
+    assert recipe.gate is not None
+    assert recipe.gate.checks[0].model_dump(exclude_defaults=True) == expected
+    assert recipe.step("page").config["checks"] == [expected]
+    gone = resolve("gate.accuracy.at_most=0.9", "gate.accuracy.at_least=null").gate
+    assert gone is not None
+    assert gone.checks[0].at_least is None
+
+
+@pytest.mark.parametrize(
+    ("override", "problem"),
+    [
+        (
+            "gate.acuracy.at_least=1",
+            "the gate does not look at 'acuracy' — did you mean 'accuracy'?",
+        ),
+        ("gate.accuracy.atleast=1", "unknown setting — did you mean 'at_least'?"),
+        ("gate.accuracy=1", "must look like gate.metric.rule=value"),
+        ("gate.accuracy.at_least=high", "gate.checks.0.at_least"),
+    ],
+)
+def test_thresholds_that_cannot_be_meant_are_told(resolve: Resolver, override: str, problem: str):
+    assert problem in " ".join(problems_of(resolve, override))
+
+
 def test_text_that_looks_like_a_number_stays_text_where_text_is_wanted(resolve: Resolver):
     assert resolve("made.tag=007").step("made").config["tag"] == "007"
     assert resolve("made.tag=true").step("made").config["tag"] == "true"
@@ -294,6 +321,26 @@ def test_a_json_schema_is_read_from_a_file_and_put_in(resolve: Resolver, tmp_pat
     assert resolve("schema=s.json", text=text).step("tune").config["answer_schema"] == {
         "type": "array"
     }
+
+
+@pytest.mark.parametrize("text", ['{"type": "object"}', ' \n{"type": "object"}'])
+def test_a_schema_may_be_given_itself(resolve: Resolver, text: str):
+    recipe = RECIPE.replace("answer_schema: {}", 'answer_schema: "${schema}"')
+    found = resolve(f"schema={text}", text=recipe)
+    assert found.step("tune").config["answer_schema"] == {"type": "object"}
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('{"type": "object"', "schema: its JSON, line 1, column 18: no JSON"),
+        ("[1]", "schema: its JSON: a JSON Schema is a JSON object (got a list)"),
+        ('{"type": "text"}', "schema: its JSON: no valid JSON Schema at type"),
+    ],
+)
+def test_a_bad_schema_that_is_given_itself_is_told(resolve: Resolver, text: str, message: str):
+    (problem,) = problems_of(resolve, f"schema={text}")
+    assert problem.startswith(message)
 
 
 @pytest.mark.parametrize(

@@ -13,8 +13,9 @@ from google.protobuf.json_format import Parse
 from graftline.config import Config
 from graftline.errors import DataError
 from graftline.ports import Port
-from graftline.runner.main import main
+from graftline.runner.main import main, run_image
 from graftline.stage import Stage
+from graftline.store import RunRecords
 from graftline.v1 import stage_pb2
 
 
@@ -133,3 +134,58 @@ def test_a_signal_during_start_up_is_not_lost_and_a_second_one_ends_it():
     os.kill(process.pid, signal.SIGTERM)
     assert process.wait(10) == 128 + signal.SIGTERM
     process.stdout.close()
+
+
+def in_an_image(arguments, monkeypatch, **environment):
+    """Run the console script `graftline-stage` as an image would."""
+    monkeypatch.setattr("sys.argv", ["graftline-stage", *arguments])
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(SystemExit) as caught:
+        run_image()
+    return caught.value.code
+
+
+def test_an_image_serves_the_stage_that_it_names(monkeypatch, capsys):
+    assert in_an_image(["describe"], monkeypatch, GRAFTLINE_STAGE="graftline_curate") == 0
+    assert Parse(capsys.readouterr().out, stage_pb2.StageDescriptor()).name == "curate"
+
+
+def test_an_image_that_names_no_stage_says_what_it_wants(monkeypatch, capsys):
+    assert in_an_image(["describe"], monkeypatch, GRAFTLINE_STAGE="no_such_stage") == 64
+    assert "GRAFTLINE_STAGE=no_such_stage" in capsys.readouterr().err
+    monkeypatch.delenv("GRAFTLINE_STAGE")
+    assert in_an_image(["describe"], monkeypatch) == 64
+    assert "GRAFTLINE_EXEC" in capsys.readouterr().err
+
+
+def test_an_image_may_name_a_program_instead(monkeypatch, capsys, tmp_path):
+    program = tmp_path / "stage"
+    program.write_text("""#!/bin/sh\necho '{"name": "shell", "contractVersion": "1"}'\n""")
+    program.chmod(0o755)
+    assert in_an_image(["describe"], monkeypatch, GRAFTLINE_EXEC=str(program)) == 0
+    assert '"name": "shell"' in capsys.readouterr().out
+
+
+def test_a_request_is_read_from_the_store_by_the_names_of_run_and_step(
+    store, s3_environment, monkeypatch, capsys
+):
+    asked = ["run", "--run", "r-1", "--step", "rest"]
+    assert ended(asked) == 64
+    assert "GRAFTLINE_STORE" in capsys.readouterr().err
+    monkeypatch.setenv("GRAFTLINE_STORE", store.uri)
+    assert ended(asked) == 65
+    assert "no request for step 'rest' of run 'r-1'" in capsys.readouterr().err
+
+    RunRecords(store).save_request(
+        stage_pb2.StageRequest(run="r-1", step="rest", stage="work", contract_version="1")
+    )
+    assert ended(asked) == 64
+    assert "step 'rest' asks for stage 'work', this is 'nap'" in capsys.readouterr().err
+    assert ended([*asked, "--rank", "2", "--ranks", "2"]) == 64
+    assert "there are 2 ranks" in capsys.readouterr().err
+
+
+def test_run_wants_a_step(capsys):
+    assert ended(["run", "--run", "r"]) == 64
+    assert "--step" in capsys.readouterr().err

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -63,7 +64,7 @@ def catalog_command(write: bool) -> int:
 
 
 @click.command("conformance")
-@click.argument("command")
+@click.argument("command", metavar="COMMAND|IMAGE")
 @click.option("--config", default="{}", metavar="JSON|@FILE", help="The stage's settings.")
 @click.option(
     "--input", "inputs", multiple=True, metavar="PORT=FOLDER", help="An input's files; repeatable."
@@ -73,6 +74,11 @@ def catalog_command(write: bool) -> int:
 )
 @click.option("--seed", default=0, help="The step's seed.")
 @click.option("--timeout", "timeout_s", default=600.0, help="Seconds that one run may take.")
+@click.option(
+    "--container-cli",
+    type=click.Choice(["docker", "podman"]),
+    help="What runs images (default: the first of them that works).",
+)
 @shared_options
 def conformance_command(
     app: App,
@@ -82,30 +88,67 @@ def conformance_command(
     sources: tuple[str, ...],
     seed: int,
     timeout_s: float,
+    container_cli: str | None,
 ) -> int:
     r"""Check whether a stage keeps the contract, by running it on small inputs.
 
     COMMAND is called as `COMMAND describe` and `COMMAND run`; `exec:PROGRAM` puts our runner around
     a program in another language.
 
+    IMAGE is `image:REFERENCE`; a bare reference does if it has a tag, a digest or a registry's
+    host, and is neither a file nor a program on PATH. Its `graftline-stage` is run by docker or
+    podman as in a cluster: as user 65532, on a read-only root, without capabilities, in a network
+    with the store and nothing else.
+
     \b
     Examples:
       graftline conformance "python -m graftline_curate"
       graftline conformance exec:./my-curate --config '{"operations": []}' --json
+      graftline conformance registry.example/my-curate:1
+      graftline conformance image:my-curate --container-cli podman
     """
     from graftline_workflows.cli.print import print_check, print_conformance
-    from graftline_workflows.conformance.verdict import judge_stage
+    from graftline_workflows.conformance.reference import image_reference
+    from graftline_workflows.conformance.verdict import CheckResult, judge_image, judge_stage
 
+    # So that whatever is running is stopped and removed, as by Ctrl-C.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     console = app.console()
-    verdict = judge_stage(
-        command,
-        config=_json_object(config),
-        inputs={port: Path(folder) for port, folder in _pairs("--input", inputs).items()},
-        sources=_pairs("--source", sources),
-        seed=seed,
-        timeout_s=timeout_s,
-        tell=lambda result: None if app.json or app.quiet else print_check(console, result),
-    )
+
+    def tell(result: CheckResult) -> None:
+        if not (app.json or app.quiet):
+            print_check(console, result)
+
+    image = image_reference(command)
+    if image is None and container_cli:
+        raise ConfigError(
+            f"--container-cli is for images, and '{command}' is taken for a command",
+            f"an image is named image:{command}",
+        )
+    settings = _json_object(config)
+    folders = {port: Path(folder) for port, folder in _pairs("--input", inputs).items()}
+    uris = _pairs("--source", sources)
+    if image is None:
+        verdict = judge_stage(
+            command,
+            config=settings,
+            inputs=folders,
+            sources=uris,
+            seed=seed,
+            timeout_s=timeout_s,
+            tell=tell,
+        )
+    else:
+        verdict = judge_image(
+            image,
+            config=settings,
+            inputs=folders,
+            sources=uris,
+            seed=seed,
+            timeout_s=timeout_s,
+            container_cli=container_cli or "",
+            tell=tell,
+        )
     if app.json:
         app.print_json(verdict.to_json())
     else:

@@ -53,7 +53,7 @@ def recipe_options(command: Callable[..., Any]) -> Callable[..., Any]:
             "overrides",
             multiple=True,
             metavar="PATH=VALUE",
-            help="Set a parameter or a step's setting; may be given often.",
+            help="Set a parameter, a step's setting or a gate's threshold; may be given often.",
         ),
         click.option(
             "--image",

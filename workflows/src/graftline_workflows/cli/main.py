@@ -18,7 +18,7 @@ from graftline.errors import (
     EXIT_OK,
     GraftlineError,
 )
-from graftline_workflows.cli import about, build, care, inspect
+from graftline_workflows.cli import about, build, care, cluster, inspect, render
 from graftline_workflows.home import os_error
 
 _EXAMPLES = """
@@ -72,7 +72,14 @@ def cli(as_json: bool, **options: Any) -> None:
     click.get_current_context().obj = {**options, "json": as_json}
 
 
-for _command in (*build.COMMANDS, *inspect.COMMANDS, *care.COMMANDS, *about.COMMANDS):
+for _command in (
+    *build.COMMANDS,
+    *cluster.COMMANDS,
+    *inspect.COMMANDS,
+    *care.COMMANDS,
+    *render.COMMANDS,
+    *about.COMMANDS,
+):
     cli.add_command(_command)
 
 

@@ -31,31 +31,39 @@ class NotKept(Exception):
     """A promise is not kept; the message says how."""
 
 
+class NotReached(Exception):
+    """Whether a promise is kept cannot be told; the message says why."""
+
+
 @dataclass
 class Trial:
     """The stage under test with all that a check needs.
 
     Args:
-        subject: The stage's command.
+        subject: The stage.
         manifests: The store's manifests.
         store_uri: The store, for requests.
         config: Config settings, defaults left out.
-        inputs: The input artifacts, placed in the store.
         sources: Sources by reference.
         seed: The step's seed.
         work: A folder for downloads.
+        inputs: The input artifacts, placed in the store.
+        descriptor: The stage's, once it has described itself.
+        duration_s: How long the first run took.
+        first: How the first run ended, once there was one.
     """
 
     subject: Subject
     manifests: Manifests
     store_uri: str
     config: Mapping[str, Any]
-    inputs: list[stage_pb2.RequestInput]
     sources: list[SourceRef]
     seed: int
     work: Path
+    inputs: list[stage_pb2.RequestInput] = field(default_factory=list)
     descriptor: stage_pb2.StageDescriptor = field(default_factory=stage_pb2.StageDescriptor)
     duration_s: float = 0.0
+    first: Outcome | None = None
 
     def request(self, name: str, config: Mapping[str, Any] | None = None) -> stage_pb2.StageRequest:
         """Make a request whose key depends on a name alone."""
@@ -69,7 +77,7 @@ class Trial:
             step=self.descriptor.name,
             stage=self.descriptor.name,
             key=sha256_text(f"conformance:{name}"),
-            image=f"command:{self.subject.command}",
+            image=self.subject.image,
             identity="conformance",
             config=canonical_json(values),
             runtime=canonical_json(fill_defaults(settings(self.descriptor.runtime_schema), {})),
@@ -102,7 +110,7 @@ def describes(trial: Trial) -> str:
     first, second = trial.subject.describe_text(), trial.subject.describe_text()
     if first != second:
         raise NotKept("two calls of describe print different things")
-    found = trial.subject.describe()
+    found = trial.subject.parse(first)
     missing = [n for n in ("name", "version", "summary", "config_schema") if not getattr(found, n)]
     if missing:
         raise NotKept(f"the descriptor has no {', '.join(missing)}")
@@ -161,6 +169,7 @@ def runs(trial: Trial) -> str:
     started = time.monotonic()
     outcome = trial.subject.run(trial.request("first"))
     trial.duration_s = time.monotonic() - started
+    trial.first = outcome
     _expect(outcome, EXIT_OK)
     found = trial.look_up("first")
     if found.manifest is None or found.problem:

@@ -1,4 +1,4 @@
-"""The stage under test, as a command."""
+"""The stage under test, however it is started."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import shlex
 import signal
 import subprocess
 import sys
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,7 @@ from graftline.errors import ConfigError
 from graftline.v1 import stage_pb2
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
 PROGRAM_PREFIX = "exec:"
@@ -27,10 +28,11 @@ _GRACE_S = 60.0
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a run of the command ended."""
+    """How a call of the stage ended."""
 
     exit_code: int
     stderr: str
+    stdout: str = ""
 
     @property
     def cause(self) -> str:
@@ -39,8 +41,160 @@ class Outcome:
         return lines[-1].strip() if lines else ""
 
 
-class Subject:
-    """Calls a stage's command.
+class Started:
+    """A call that was started; used as a context manager, it is over when that is left.
+
+    Args:
+        command: What to start.
+        environment: All of its variables.
+        keep_stdout: Whether its stdout is wanted.
+    """
+
+    def __init__(
+        self, command: Sequence[str], environment: Mapping[str, str], *, keep_stdout: bool = False
+    ) -> None:
+        """Start it, in a session of its own: a Ctrl-C is for us to pass on.
+
+        Raises:
+            OSError: It cannot be started.
+        """
+        self._process = subprocess.Popen(
+            command,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE if keep_stdout else subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            errors="replace",
+            start_new_session=True,
+        )
+
+    def __enter__(self) -> Started:
+        """Give itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Kill what is still running, whatever the reason for leaving."""
+        if self._process.poll() is None:
+            self.kill()
+        with self._process:  # closes its pipes and waits
+            pass
+
+    def ended_within(self, timeout_s: float) -> bool:
+        """Wait a while for the end."""
+        try:
+            self._process.wait(timeout_s)
+        except subprocess.TimeoutExpired:
+            return False
+        return True
+
+    def finish(self, timeout_s: float) -> Outcome:
+        """Wait for the end; what does not end is killed and counts as exit code -9."""
+        try:
+            stdout, stderr = self._process.communicate(timeout=timeout_s)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            _, stderr = self._process.communicate()
+            return Outcome(-signal.SIGKILL, f"{stderr or ''}\ndid not end within {timeout_s:g} s")
+        return Outcome(self._process.returncode, stderr or "", stdout or "")
+
+    def terminate(self) -> None:
+        """Send SIGTERM."""
+        self._process.terminate()
+
+    def kill(self) -> None:
+        """End it and all that it started."""
+        os.killpg(self._process.pid, signal.SIGKILL)
+
+
+class Subject(ABC):
+    """Calls a stage: `describe` and `run`.
+
+    Args:
+        command: What the user named.
+        image: What requests name as their image.
+        timeout_s: How long one run may take.
+    """
+
+    def __init__(self, command: str, image: str, timeout_s: float) -> None:
+        """Keep the names; nothing is started."""
+        self.command = command
+        self.image = image
+        self._timeout_s = timeout_s
+
+    @abstractmethod
+    def _start_describe(self) -> Started:
+        """Start `describe`; its stdout is kept."""
+
+    @abstractmethod
+    def _start_run(self, request: stage_pb2.StageRequest) -> Started:
+        """Start `run`."""
+
+    def call_describe(self) -> Outcome:
+        """Call `describe`, whatever comes of it.
+
+        Raises:
+            ConfigError: It cannot be started.
+        """
+        try:
+            with self._start_describe() as started:
+                return started.finish(_DESCRIBE_TIMEOUT_S)
+        except OSError as error:
+            raise ConfigError(
+                f"'{self.command} describe' cannot be run: {error}",
+                "an image is named image:REFERENCE",
+            ) from error
+
+    def describe_text(self) -> str:
+        """Give what `describe` prints.
+
+        Raises:
+            ConfigError: It cannot be started or fails.
+        """
+        outcome = self.call_describe()
+        if outcome.exit_code:
+            raise ConfigError(
+                f"'{self.command} describe' ended with exit code {outcome.exit_code}:"
+                f" {outcome.cause}"
+            )
+        return outcome.stdout
+
+    def describe(self) -> stage_pb2.StageDescriptor:
+        """Give the descriptor.
+
+        Raises:
+            ConfigError: `describe` fails, or what it prints is none.
+        """
+        return self.parse(self.describe_text())
+
+    def parse(self, text: str) -> stage_pb2.StageDescriptor:
+        """Read what `describe` has printed.
+
+        Raises:
+            ConfigError: It is no descriptor.
+        """
+        try:
+            return Parse(text, stage_pb2.StageDescriptor())
+        except ParseError as error:
+            raise ConfigError(
+                f"'{self.command} describe' did not print a StageDescriptor: {error}"
+            ) from error
+
+    def run(self, request: stage_pb2.StageRequest) -> Outcome:
+        """Run to the end."""
+        with self._start_run(request) as started:
+            return started.finish(self._timeout_s)
+
+    def run_and_terminate(self, request: stage_pb2.StageRequest, after_s: float) -> Outcome:
+        """Run, and send SIGTERM after a while."""
+        with self._start_run(request) as started:
+            if not started.ended_within(after_s):
+                started.terminate()
+            return started.finish(_GRACE_S)
+
+
+class CommandSubject(Subject):
+    """A stage as a command of this machine.
 
     Args:
         command: Such as `python -m graftline_curate`; a program without our runner is named as
@@ -53,92 +207,34 @@ class Subject:
     def __init__(
         self, command: str, environment: Mapping[str, str], work: Path, timeout_s: float
     ) -> None:
-        """Split the command as a shell would."""
-        self.command = command
+        """Split the command as a shell would.
+
+        Raises:
+            ConfigError: A shell could not.
+        """
+        super().__init__(command, f"command:{command}", timeout_s)
         self._environment = {**os.environ, **environment}
         self._work = work
-        self._timeout_s = timeout_s
         self._requests = 0
         self._suffix: list[str] = []
         if command.startswith(PROGRAM_PREFIX):
             self._words = [sys.executable, "-m", "graftline.runner.main"]
             self._suffix = ["--exec", command.removeprefix(PROGRAM_PREFIX)]
-        else:
+            return
+        try:
             self._words = shlex.split(command)
+        except ValueError as error:
+            raise ConfigError(f"'{command}' is no command: {error}") from error
 
-    def describe_text(self) -> str:
-        """Give what `describe` prints.
+    def _start_describe(self) -> Started:
+        return Started([*self._words, "describe", *self._suffix], os.environ, keep_stdout=True)
 
-        Raises:
-            ConfigError: It cannot be started or fails.
-        """
-        try:
-            done = subprocess.run(
-                [*self._words, "describe", *self._suffix],
-                capture_output=True,
-                text=True,
-                timeout=_DESCRIBE_TIMEOUT_S,
-                check=False,
-            )
-        except (OSError, subprocess.TimeoutExpired) as error:
-            raise ConfigError(f"'{self.command} describe' cannot be run: {error}") from error
-        if done.returncode:
-            raise ConfigError(
-                f"'{self.command} describe' ended with exit code {done.returncode}:"
-                f" {Outcome(done.returncode, done.stderr).cause}"
-            )
-        return done.stdout
-
-    def describe(self) -> stage_pb2.StageDescriptor:
-        """Give the descriptor.
-
-        Raises:
-            ConfigError: What `describe` prints is none.
-        """
-        try:
-            return Parse(self.describe_text(), stage_pb2.StageDescriptor())
-        except ParseError as error:
-            raise ConfigError(
-                f"'{self.command} describe' did not print a StageDescriptor: {error}"
-            ) from error
-
-    def start(self, request: stage_pb2.StageRequest) -> subprocess.Popen[str]:
-        """Start a run."""
+    def _start_run(self, request: stage_pb2.StageRequest) -> Started:
         self._requests += 1
         path = self._work / f"request-{self._requests}.json"
         path.write_text(MessageToJson(request))
         arguments = ["run", "--request", str(path), "--work", str(self._work), *self._suffix]
-        return subprocess.Popen(
-            [*self._words, *arguments],
-            env=self._environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            text=True,
-            start_new_session=True,
-        )
-
-    def finish(self, process: subprocess.Popen[str], timeout_s: float | None = None) -> Outcome:
-        """Wait for a run; one that does not end is killed and counts as exit code -9."""
-        try:
-            _, stderr = process.communicate(timeout=timeout_s or self._timeout_s)
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-            _, stderr = process.communicate()
-        return Outcome(process.returncode, stderr or "")
-
-    def run(self, request: stage_pb2.StageRequest) -> Outcome:
-        """Run to the end."""
-        return self.finish(self.start(request))
-
-    def run_and_terminate(self, request: stage_pb2.StageRequest, after_s: float) -> Outcome:
-        """Run, and send SIGTERM after a while."""
-        process = self.start(request)
-        try:
-            process.wait(after_s)
-        except subprocess.TimeoutExpired:
-            process.terminate()
-        return self.finish(process, _GRACE_S)
+        return Started([*self._words, *arguments], self._environment)
 
 
 def settings(schema_text: str) -> dict[str, Any]:

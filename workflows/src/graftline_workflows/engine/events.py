@@ -8,9 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    import grpc
-
-    from graftline.events.hub import Subscription
+    from graftline.events.hub import RunsServer, Subscription
     from graftline.v1 import stage_pb2
 
 _POLL_S = 0.2
@@ -29,7 +27,7 @@ class EventsServer:
         """Prepare; nothing listens yet."""
         self._run = run
         self._heard = heard
-        self._server: grpc.Server | None = None
+        self._server: RunsServer | None = None
         self._subscription: Subscription | None = None
         self._port = 0
         self._closed = threading.Event()

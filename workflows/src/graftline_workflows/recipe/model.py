@@ -25,8 +25,8 @@ class Parameter(Settings):
     type: ParameterType = Field(
         "string",
         description="string, int, float, bool, json (any YAML value), source (a path or URI), "
-        "json-file (a file that is read and put in), json-schema-file (the same, and checked to "
-        "be a JSON Schema).",
+        "json-file (a file that is read and put in, or the JSON itself), json-schema-file (the "
+        "same, and checked to be a JSON Schema).",
     )
     default: Any = Field(None, description="Its value if nobody gives one; without: required.")
     help: str = Field("", description="One line for people.")

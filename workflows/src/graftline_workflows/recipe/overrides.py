@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from graftline_workflows.recipe.model import Recipe
 
 
+GATE = "gate"
+GATE_PATH_PARTS = 2
+
+
 @dataclass
 class Overrides:
     """What the user set, sorted out.
@@ -22,14 +26,16 @@ class Overrides:
     Args:
         parameters: Text by parameter.
         settings: (path below the step, text) by step.
+        gate: (metric, rule, text) in the order given.
     """
 
     parameters: dict[str, str] = field(default_factory=dict)
     settings: dict[str, list[tuple[list[str], str]]] = field(default_factory=dict)
+    gate: list[tuple[str, str, str]] = field(default_factory=list)
 
 
 def read_overrides(recipe: Recipe, overrides: Iterable[str]) -> tuple[Overrides, list[Problem]]:
-    """Sort `parameter=value` and `step.setting=value` out; a later one wins."""
+    """Sort `parameter=value`, `step.setting=value`, `gate.metric.rule=value` out; the last wins."""
     found, problems = Overrides(), []
     for text in overrides:
         path, equals, value = text.partition("=")
@@ -40,6 +46,11 @@ def read_overrides(recipe: Recipe, overrides: Iterable[str]) -> tuple[Overrides,
             found.parameters[name] = value
         elif rest and name in recipe.steps:
             found.settings.setdefault(name, []).append((rest, value))
+        elif name == GATE and len(rest) == GATE_PATH_PARTS and recipe.gate is not None:
+            found.gate.append((rest[0], rest[1], value))
+        elif name == GATE:
+            message = "must look like gate.metric.rule=value" if recipe.gate else "there is no gate"
+            problems.append(Problem(f"--set {path}", message))
         elif not rest and name in recipe.steps:
             problems.append(
                 Problem(f"--set {path}", f"'{name}' is a step: set one of its settings, {name}.…")
@@ -56,6 +67,36 @@ def _suggest_setting(recipe: Recipe, name: str) -> str:
     """Name the steps in which a lone name is a setting that the recipe gives."""
     steps = [step for step, spec in recipe.steps.items() if name in spec.with_ | spec.runtime]
     return f" — did you mean '{steps[0]}.{name}'?" if steps else ""
+
+
+def override_gate(
+    gate: Mapping[str, Any], given: Iterable[tuple[str, str, str]]
+) -> tuple[dict[str, Any], list[Problem]]:
+    """Put the user's thresholds in the place of the recipe's; `null` takes a rule away.
+
+    Args:
+        gate: The gate as the recipe and its profile say it.
+        given: (metric, rule, text), as `entity_f1`, `at_least`, `0.6`.
+    """
+    problems: list[Problem] = []
+    checks = [dict(check) for check in gate.get("checks", []) if isinstance(check, dict)]
+    metrics = [str(check.get("metric")) for check in checks]
+    for metric, rule, text in given:
+        path = f"--set {GATE}.{metric}.{rule}"
+        if metric not in metrics:
+            hint = nearest(metric, metrics) or f"; its metrics: {', '.join(dict.fromkeys(metrics))}"
+            problems.append(Problem(path, f"the gate does not look at '{metric}'{hint}"))
+            continue
+        try:
+            value = typed_value(text, path)
+        except ConfigError as error:
+            problems.append(Problem(path, error.cause))
+            continue
+        for check in checks:
+            if check.get("metric") == metric:
+                check.pop(rule, None)
+                check |= {} if value is None else {rule: value}
+    return {**gate, "checks": checks}, problems
 
 
 def typed_value(text: str, subject: str) -> Any:

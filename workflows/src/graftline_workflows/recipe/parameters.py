@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
     from graftline_workflows.recipe.model import Parameter, Profile, Recipe
 
+FILE_TYPES = ("json-file", "json-schema-file")
+"""Parameters that name a file to be read, or are the JSON itself."""
+
 _REFERENCE = re.compile(r"\$(\$)?\{([^}]*)\}")
 _TYPE_WORDS = {
     "string": "text",
@@ -27,8 +30,8 @@ _TYPE_WORDS = {
     "float": "a number",
     "bool": "true or false",
     "source": "a path or URI",
-    "json-file": "a file name",
-    "json-schema-file": "a file name",
+    "json-file": "a file name or the JSON itself",
+    "json-schema-file": "a file name or the JSON itself",
 }
 
 
@@ -121,7 +124,7 @@ def referenced_parameter(value: Any) -> str:
 
 def _from_text(name: str, spec: Parameter, text: str) -> Any:
     """Read what the user gave: text types as they are, others as YAML."""
-    if spec.type in ("string", "source", "json-file", "json-schema-file"):
+    if spec.type in ("string", "source", *FILE_TYPES):
         return text
     return parse_yaml(text, "the value")
 
@@ -143,12 +146,22 @@ def _checked(spec: Parameter, value: Any, folder: Path) -> Any:
         allowed = [str(item) for item in spec.allowed]
         hint = nearest(str(value), allowed)
         raise ConfigError(f"must be one of {', '.join(allowed)} (got {value!r}){hint}")
-    if spec.type in ("json-file", "json-schema-file") and value:
-        content = read_json(folder / Path(value).expanduser())
+    if spec.type in FILE_TYPES and value:
+        inline = is_inline_json(value)
+        content = (
+            parse_json(value, "its JSON")
+            if inline
+            else read_json(folder / Path(value).expanduser())
+        )
         if spec.type == "json-schema-file":
-            check_json_schema(content, value)
+            check_json_schema(content, "its JSON" if inline else value)
         return content
     return value
+
+
+def is_inline_json(value: str) -> bool:
+    """Whether the value of a file parameter is the JSON itself and not a file's name."""
+    return value.lstrip()[:1] in ("{", "[")
 
 
 def read_json(path: Path) -> Any:
@@ -158,14 +171,27 @@ def read_json(path: Path) -> Any:
         ConfigError: It is missing or no JSON (with line and column).
     """
     try:
-        return json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse_constant)
+        text = path.read_text(encoding="utf-8")
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path}: no JSON: {error}") from error
+    return parse_json(text, str(path))
+
+
+def parse_json(text: str, subject: str) -> Any:
+    """Parse JSON; NaN and infinities are none.
+
+    Raises:
+        ConfigError: It is no JSON (with line and column).
+    """
+    try:
+        return json.loads(text, parse_constant=_refuse_constant)
     except json.JSONDecodeError as error:
         where = f"line {error.lineno}, column {error.colno}"
-        raise ConfigError(f"{path}, {where}: no JSON: {error.msg}") from error
+        raise ConfigError(f"{subject}, {where}: no JSON: {error.msg}") from error
     except ValueError as error:
-        raise ConfigError(f"{path}: no JSON: {error}") from error
+        raise ConfigError(f"{subject}: no JSON: {error}") from error
 
 
 def check_json_schema(content: Any, subject: str) -> None:

@@ -20,6 +20,7 @@ from graftline_workflows.recipe.model import (
 from graftline_workflows.recipe.overrides import (
     Overrides,
     merged,
+    override_gate,
     read_overrides,
 )
 from graftline_workflows.recipe.parameters import (
@@ -230,6 +231,8 @@ class _Resolver:
             return None
         raw = merged(raw, self._profile.gate if self._profile else {})
         values, problems = substitute(raw, self._values, "gate")
+        values, unusable = override_gate(values, self._given.gate)
+        problems += unusable
         problems += check_settings(Gate.model_json_schema(), values, "gate")
         if problems:
             self._problems += problems

@@ -69,6 +69,7 @@ class StepExecution:
         request: What is asked.
         folder: An empty local folder.
         reporter: Where progress goes.
+        image: The image that this runs in, for the manifest; empty where it runs in none.
     """
 
     def __init__(
@@ -78,6 +79,7 @@ class StepExecution:
         request: stage_pb2.StageRequest,
         folder: Path,
         reporter: StepReporter,
+        image: str = "",
     ) -> None:
         """Validate the settings; nothing is fetched yet.
 
@@ -90,6 +92,7 @@ class StepExecution:
         self._request = request
         self._folder = folder
         self._reporter = reporter
+        self._image = image or request.image
         self._config = parse_settings(stage.config, json.loads(request.config or "{}"), subject)
         runtime = parse_settings(stage.runtime, json.loads(request.runtime or "{}"), subject)
         self._store = Store.open(request.store)
@@ -189,7 +192,7 @@ class StepExecution:
             step=request.step,
             stage=request.stage,
             stage_version=self._stage.version,
-            image=request.image,
+            image=self._image,
             identity=request.identity,
             config=request.config,
             runtime=request.runtime,

@@ -2,14 +2,19 @@
 
 python -m graftline_<stage> describe
 python -m graftline_<stage> run --request REQUEST [--work DIR]
+python -m graftline_<stage> run --run RUN --step STEP [--rank R --ranks N] [--attempt A]
 python -m graftline_<stage> check --config CONFIG.json
 graftline-stage run --exec "./my-stage" --request REQUEST
+
+In an image, `graftline-stage` serves the stage that the image is for: `$GRAFTLINE_STAGE` names its
+Python package, or `$GRAFTLINE_EXEC` a program in another language.
 """
 
 from __future__ import annotations
 
 import argparse
 import errno
+import importlib
 import json
 import os
 import sys
@@ -24,6 +29,7 @@ from graftline.config import parse_settings
 from graftline.errors import (
     EXIT_BUG,
     EXIT_CANCELLED,
+    EXIT_CONFIG,
     EXIT_OK,
     EXIT_TRANSIENT,
     ConfigError,
@@ -38,6 +44,11 @@ if TYPE_CHECKING:
 
 EVENTS_ADDRESS = "GRAFTLINE_EVENTS"
 ENGINE_IS_PARENT = "GRAFTLINE_ENGINE_IS_PARENT"
+PROGRESS_FILE = "ARGO_PROGRESS_FILE"
+STAGE_PACKAGE = "GRAFTLINE_STAGE"
+STAGE_PROGRAM = "GRAFTLINE_EXEC"
+STORE = "GRAFTLINE_STORE"
+IMAGE = "GRAFTLINE_IMAGE"
 _TERMINATION_LOG = Path("/dev/termination-log")
 
 
@@ -67,9 +78,20 @@ def main(stage: Stage | None = None, arguments: Sequence[str] | None = None) -> 
     sys.exit(exit_code)
 
 
-def run_program() -> NoReturn:
-    """The console script `graftline-stage`, for stages that are programs."""
-    main(None)
+def run_image() -> NoReturn:
+    """The console script `graftline-stage`: serve the stage that this image is for."""
+    package = os.environ.get(STAGE_PACKAGE, "")
+    given = any(word.partition("=")[0] in ("--exec", "-h", "--help") for word in sys.argv)
+    if not (package or given or os.environ.get(STAGE_PROGRAM)):
+        cause = f"no stage is named: set {STAGE_PACKAGE}=PACKAGE or {STAGE_PROGRAM}=COMMAND"
+        sys.exit(_fail(cause, EXIT_CONFIG))
+    if not package:
+        main(None)
+    try:
+        stage: Stage = importlib.import_module(f"{package}.descriptor").STAGE
+    except ImportError as error:
+        sys.exit(_fail(f"{STAGE_PACKAGE}={package} is no stage's package: {error}", EXIT_CONFIG))
+    main(stage)
 
 
 def _parser(stage: Stage | None) -> argparse.ArgumentParser:
@@ -85,11 +107,22 @@ def _parser(stage: Stage | None) -> argparse.ArgumentParser:
     checked.add_argument("--config", type=Path, help="a JSON file with config settings")
     checked.add_argument("--runtime", type=Path, help="a JSON file with runtime settings")
     ran = commands.add_parser("run", help="run one step")
-    ran.add_argument("--request", type=Path, required=True, help="a StageRequest, JSON or binary")
+    asked = ran.add_mutually_exclusive_group(required=True)
+    asked.add_argument("--request", type=Path, help="a StageRequest, JSON or binary")
+    asked.add_argument("--run", help=f"a run whose plan is in the store (${STORE}); with --step")
+    ran.add_argument("--step", help="the run's step to do")
+    ran.add_argument("--rank", type=int, help="which of --ranks parallel workers this is, from 0")
+    ran.add_argument("--ranks", type=int, help="how many workers share the step")
+    ran.add_argument("--attempt", type=int, help="how often this was tried before")
     ran.add_argument("--work", type=Path, help="where scratch folders go (default: the system's)")
+    program = "" if stage else os.environ.get(STAGE_PROGRAM, "")
     for command in (described, checked, ran):
         command.add_argument(
-            "--exec", dest="program", required=stage is None, help="a stage in another language"
+            "--exec",
+            dest="program",
+            default=program,
+            required=stage is None and not program,
+            help=f"a stage in another language (${STAGE_PROGRAM})",
         )
     return parser
 
@@ -126,9 +159,11 @@ def _run(stage: Stage, options: argparse.Namespace) -> int:
     from graftline.events.reporter import EventStream, StepReporter
     from graftline.runner.execute import StepExecution, check_request
 
-    request = _read_request(options.request)
+    request = _asked(options)
     stream = EventStream(os.environ.get(EVENTS_ADDRESS, ""))
-    reporter = StepReporter(EventSource(request.run, request.step, request.rank), stream)
+    shown = os.environ.get(PROGRESS_FILE, "")
+    source = EventSource(request.run, request.step, request.rank)
+    reporter = StepReporter(source, stream, Path(shown) if shown else None)
     try:
         check_request(request, stage, own_code=not options.program)
         with tempfile.TemporaryDirectory(
@@ -141,7 +176,8 @@ def _run(stage: Stage, options: argparse.Namespace) -> int:
                 function = runner_of(options.program, request, folder, reporter)
             else:
                 function = stage.load_run()
-            execution = StepExecution(stage, function, request, folder, reporter)
+            image = request.image or os.environ.get(IMAGE, "")
+            execution = StepExecution(stage, function, request, folder, reporter, image)
             stop.connect(execution.context.request_stop)
             execution.run()
         reporter.state(stage_pb2.STEP_STATE_SUCCEEDED, exit_code=EXIT_OK)
@@ -157,6 +193,29 @@ def _run(stage: Stage, options: argparse.Namespace) -> int:
         raise
     finally:
         stream.close()
+
+
+def _asked(options: argparse.Namespace) -> stage_pb2.StageRequest:
+    """Give the request: a file's, or the one that a run's plan left in the store."""
+    if options.request is not None:
+        request = _read_request(options.request)
+    else:
+        from graftline.store import RunRecords, Store
+
+        if not options.step:
+            raise ConfigError("--run wants --step", "run --run RUN --step STEP")
+        if not os.environ.get(STORE):
+            raise ConfigError(f"--run reads the request from the store: set {STORE}")
+        request = RunRecords(Store.open(os.environ[STORE])).load_request(options.run, options.step)
+    if options.rank is not None:
+        request.rank = options.rank
+    if options.ranks is not None:
+        request.ranks = options.ranks
+    if options.attempt is not None:
+        request.attempt = options.attempt + 1
+    if request.rank >= max(1, request.ranks):
+        raise ConfigError(f"--rank {request.rank}: there are {max(1, request.ranks)} ranks, from 0")
+    return request
 
 
 def _read_request(path: Path) -> stage_pb2.StageRequest:

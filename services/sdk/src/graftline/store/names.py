@@ -7,6 +7,7 @@ steps/<key>/checkpoint-blobs/<name>/<save>/<sha256>  a checkpoint's files, a fol
 cache/<namespace>/<key>                              values that outlive steps
 runs/<run>.binpb                                     a run record
 runs/<run>/logs/<step>.log                           a step's log
+runs/<run>/requests/<step>.binpb                     what a step of a run in a cluster has to do
 probe/<random>                                       gone after `Store.probe`
 """
 
@@ -90,6 +91,11 @@ def run_prefix(run: str) -> str:
 def log_name(run: str, step: str) -> str:
     """A step's log in a run."""
     return f"{run_prefix(run)}logs/{segment(step)}.log"
+
+
+def request_name(run: str, step: str) -> str:
+    """What a step has to do in a run, for a pod that is told their names alone."""
+    return f"{run_prefix(run)}requests/{segment(step)}{RECORD_SUFFIX}"
 
 
 def key_of(name: str) -> str:

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 from google.protobuf.message import DecodeError
 
 from graftline.errors import DataError
-from graftline.store.names import RECORD_SUFFIX, RUNS, record_name
+from graftline.store.names import RECORD_SUFFIX, RUNS, record_name, request_name
 from graftline.store.transfer import PARALLEL_FILES, in_order
-from graftline.v1 import plan_pb2
+from graftline.v1 import plan_pb2, stage_pb2
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -57,6 +57,36 @@ class RunRecords:
                 f"remove s3://{self._store.bucket}/{name} to go on without it",
             )
         return record
+
+    def save_request(self, request: stage_pb2.StageRequest) -> None:
+        """Write what a step has to do in a run, for the process that will do it.
+
+        Raises:
+            GraftlineError: It could not be written.
+        """
+        name = request_name(request.run, request.step)
+        self._store.put(name, request.SerializeToString(deterministic=True))
+
+    def load_request(self, run: str, step: str) -> stage_pb2.StageRequest:
+        """Give what a step has to do in a run.
+
+        Raises:
+            DataError: There is no such request, or it cannot be read as one.
+            GraftlineError: The store cannot be read.
+        """
+        found = self._store.get(request_name(run, step))
+        if found is None:
+            raise DataError(
+                f"{self._store.place} holds no request for step '{step}' of run '{run}'",
+                "the run's plan writes it: look at how the plan ended",
+            )
+        try:
+            request = stage_pb2.StageRequest.FromString(found.data)
+        except DecodeError:
+            request = stage_pb2.StageRequest()
+        if not found.intact or (request.run, request.step) != (run, step):
+            raise DataError(f"the request for step '{step}' of run '{run}' cannot be read")
+        return request
 
     def list(self, limit: int | None = None) -> list[RunRecord]:
         """Give records, the newest first; one that cannot be read is told in the log.

@@ -1,0 +1,76 @@
+"""One installation of Graftline for all end-to-end tests.
+
+They take any cluster that `kubectl` reaches (`KUBECONFIG`), with Argo Workflows, a node pool with
+`nvidia.com/gpu` and the images loaded: `make e2e` does that. `E2E_REQUIRED=1` makes a missing
+cluster, and any skip, a failure. `E2E_KEEP=1` keeps the namespace.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from graftline_e2e import CommandFailed, Installation, Run, call  # noqa: E402 - found by the line above
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+REQUIRED = os.environ.get("E2E_REQUIRED") == "1"
+
+
+def _missing() -> str:
+    """Say what there is not; nothing if all is there."""
+    for name in ("kubectl", "argo"):
+        if shutil.which(name) is None:
+            return f"there is no '{name}' on the path"
+    try:
+        call("kubectl", "get", "crd", "workflowtemplates.argoproj.io", timeout_s=20)
+    except (CommandFailed, subprocess.TimeoutExpired) as error:
+        return f"no cluster with Argo Workflows answers: {' '.join(str(error).split())[:300]}"
+    return ""
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+    """Where a cluster is required, nothing may be skipped."""
+    outcome = yield
+    report = outcome.get_result()
+    if REQUIRED and report.skipped and item.get_closest_marker("e2e"):
+        report.outcome = "failed"
+        report.longrepr = f"E2E_REQUIRED=1, but skipped: {report.longrepr}"
+
+
+@pytest.fixture(scope="session")
+def cluster() -> None:
+    """A cluster that can be used, or a skip that says what is missing."""
+    if missing := _missing():
+        pytest.skip(missing)
+
+
+@pytest.fixture(scope="session")
+def installation(cluster: None) -> Iterator[Installation]:
+    """Graftline in a fresh, strict namespace."""
+    found = Installation(f"graftline-e2e-{secrets.token_hex(3)}")
+    try:
+        found.install()
+        yield found
+    finally:
+        if os.environ.get("E2E_KEEP") != "1":
+            found.remove()
+
+
+@pytest.fixture(scope="session")
+def first_run(installation: Installation) -> Run:
+    """The recipe's first run; all other tests build on what it left in the store."""
+    run = installation.run(profile="tiny")
+    assert run.phase == "Succeeded", run.explain()
+    return run

@@ -1,0 +1,145 @@
+"""One `graftline submit`: check, upload, create."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from graftline.config import nearest
+from graftline.errors import ConfigError, GraftlineError
+from graftline_workflows.argo import names
+from graftline_workflows.cluster.kube import Forbidden
+from graftline_workflows.cluster.names import PREFIX, STAGE_PREFIX
+from graftline_workflows.cluster.sending import (
+    CheckedRecipe,
+    Sending,
+    check_recipe,
+    check_template,
+    make_workflow,
+)
+from graftline_workflows.sources import DigestCache
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from graftline_workflows.cluster.kube import Cluster
+    from graftline_workflows.cluster.uploading import LocalSource, UploadDisplay
+
+
+@dataclass(frozen=True)
+class Submitted:
+    """A Workflow that was created.
+
+    Args:
+        workflow: As the API server gave it back.
+        checked: The recipe behind it.
+        warnings: What the user should know.
+    """
+
+    workflow: dict[str, Any]
+    checked: CheckedRecipe
+    warnings: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        """The Workflow's name, which is the run's id too."""
+        return str(self.workflow["metadata"]["name"])
+
+
+def submit(
+    sending: Sending,
+    open_cluster: Callable[[], Cluster],
+    store_uri: str,
+    digests: Path | None,
+    display: UploadDisplay,
+) -> Submitted:
+    """Check all that can be known, send local sources to the store, create the Workflow.
+
+    Args:
+        sending: What the user wants.
+        open_cluster: Connects; called once the recipe holds.
+        store_uri: The store for local sources, if the user named one.
+        digests: Where digests of local files are remembered.
+        display: Told how uploads go.
+
+    Raises:
+        GraftlineError: Something is wrong; no Workflow was created.
+    """
+    checked = check_recipe(sending)
+    sources = _read_sources(checked, digests)
+    cluster = open_cluster()
+    template = _find_template(cluster, checked.resolved.name)
+    warnings = [*checked.resolved.warnings, *check_template(checked, template)]
+    planned = {source.uri: f"s3://-/{source.name}" for source in sources}
+    make_workflow(checked, template, planned)  # a parameter too many is told before any upload
+    uploaded: dict[str, str] = {}
+    if sources:
+        uploaded, more = _upload(cluster, sources, store_uri, display)
+        warnings += more
+    workflow = cluster.create_workflow(make_workflow(checked, template, uploaded))
+    return Submitted(workflow, checked, tuple(warnings))
+
+
+def _read_sources(checked: CheckedRecipe, digests: Path | None) -> list[LocalSource]:
+    from graftline_workflows.cluster.uploading import read_source
+
+    cache = DigestCache(digests)
+    found = []
+    named = {
+        source.uri: source.parameter or f"{step.name}.{source.setting}"
+        for step in checked.resolved.steps
+        for source in step.sources
+    }
+    for uri in checked.local_sources:
+        try:
+            found.append(read_source(uri, cache.sha256))
+        except GraftlineError as error:
+            raise type(error)(f"'{named[uri]}': {error.cause}", error.hint) from error
+    cache.save()
+    return found
+
+
+def _find_template(cluster: Cluster, recipe: str) -> dict[str, Any]:
+    name = names.recipe_template(recipe)
+    template = cluster.workflow_template(name)
+    if template is not None:
+        return template
+    cluster.check_namespace()
+    there = cluster.recipe_templates()
+    if not there:
+        raise ConfigError(
+            f"Graftline is not installed in namespace '{cluster.namespace}' of {cluster.place}",
+            f"helm install graftline helm/graftline --namespace {cluster.namespace},"
+            " or name another namespace with --namespace",
+        )
+    recipes = [item.removeprefix(PREFIX) for item in there if not item.startswith(STAGE_PREFIX)]
+    raise ConfigError(
+        f"namespace '{cluster.namespace}' has no WorkflowTemplate '{name}'"
+        f"{nearest(recipe, recipes)}",
+        f"its recipes: {', '.join(recipes) or 'none'}; add yours by graftline render"
+        " and kubectl apply",
+    )
+
+
+def _upload(
+    cluster: Cluster, sources: list[LocalSource], store_uri: str, display: UploadDisplay
+) -> tuple[dict[str, str], list[str]]:
+    """Send the sources; give where each is, and warnings."""
+    from graftline_workflows.cluster.uploading import open_store, upload_source
+
+    try:
+        settings = cluster.config_map(names.SETTINGS)
+    except Forbidden:
+        if not store_uri:
+            raise
+        settings = None
+    store = open_store(store_uri, settings, cluster.namespace)
+    warnings = []
+    own = (settings or {}).get("store", "").rstrip("/")
+    if own and own != store.uri:
+        warnings.append(
+            f"the source goes to {store.uri}, and the installation's store is {own}: its pods read"
+            " it with that store's address and credentials"
+        )
+    return {source.uri: upload_source(store, source, display) for source in sources}, warnings
