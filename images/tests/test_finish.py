@@ -21,7 +21,6 @@ def environment(tmp_path: Path) -> Path:
         "p/testing/__init__.py": "y = 2\n",
         "p/template.py": "{% for a template %}\n",
         "torch/include/a.h": "",
-        "p-1.dist-info/direct_url.json": "{}",
         "p-1.dist-info/METADATA": "",
     }.items():
         (packages / path).parent.mkdir(parents=True, exist_ok=True)

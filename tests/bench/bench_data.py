@@ -179,11 +179,49 @@ def run_datasets(work: Path, source: Path) -> dict[str, Any]:
     return {f"rows_{name}": sum(split == name for split in splits) for name in ("eval", "train")}
 
 
+def run_datasets_format(work: Path, source: Path) -> dict[str, Any]:
+    """Do the work of `format` as a user of `datasets` would: tokens and a loss mask, in batches."""
+    import datasets
+    from transformers import AutoTokenizer
+
+    datasets.disable_progress_bars()
+    tokenizer = AutoTokenizer.from_pretrained(source)
+
+    def render(messages: list[dict[str, str]], *, prompt: bool) -> str:
+        text: str = tokenizer.apply_chat_template(
+            messages, tokenize=False, add_generation_prompt=prompt
+        )
+        return text
+
+    def tokenise(batch: dict[str, list[Any]]) -> dict[str, list[Any]]:
+        whole = [render(messages, prompt=False) for messages in batch["messages"]]
+        prompts = [render(messages[:-1], prompt=True) for messages in batch["messages"]]
+        ids = tokenizer(whole, add_special_tokens=False)["input_ids"]
+        before = tokenizer(prompts, add_special_tokens=False)["input_ids"]
+        mask = [
+            [place >= len(head) for place in range(len(row))]
+            for row, head in zip(ids, before, strict=True)
+        ]
+        return {"input_ids": ids, "loss_mask": mask}
+
+    rows = datasets.load_dataset(
+        "parquet",
+        data_files=str(work / "curate/outputs/examples/*.parquet"),
+        split="train",
+        cache_dir=str(work / "datasets-cache"),
+    )
+    rows = rows.filter(lambda batch: [s == "train" for s in batch["split"]], batched=True)
+    rows = rows.map(tokenise, batched=True, remove_columns=["messages"])
+    rows.to_parquet(str(work / "datasets-format.parquet"))
+    return {"rows_out": len(rows)}
+
+
 CHILDREN = {
     "ingest": run_ingest,
     "curate": run_curate,
     "format": run_format,
     "datasets": run_datasets,
+    "datasets-format": run_datasets_format,
 }
 
 
@@ -225,6 +263,7 @@ def bench(rows: int, model: Path | None, work: Path) -> dict[str, Any]:
     rival = measure("datasets", work, source)
     shutil.rmtree(work / "datasets-cache")
     extra = [measure("format", work, model)] if model else []
+    extra += [measure("datasets-format", work, model)] if model else []
     seconds = sum(item["seconds"] for item in ours)
     same = all(ours[1][name] == rival[name] for name in ("rows_eval", "rows_train"))
     return {
@@ -235,11 +274,12 @@ def bench(rows: int, model: Path | None, work: Path) -> dict[str, Any]:
         "rival_seconds": rival["seconds"],
         "ratio": rival["seconds"] / seconds,
         "cpu_ratio": rival["cpu_seconds"] / sum(item["cpu_seconds"] for item in ours),
-        "peak_mib": max(item["peak_mib"] for item in [*ours, *extra]),
+        "peak_mib": max(item["peak_mib"] for item in [*ours, *extra[:1]]),
         "same_rows": same,
         "passed": same
         and seconds <= rival["seconds"]
-        and all(item["peak_mib"] < LIMIT_MIB for item in [*ours, *extra]),
+        and (not extra or extra[0]["seconds"] <= extra[1]["seconds"])
+        and all(item["peak_mib"] < LIMIT_MIB for item in [*ours, *extra[:1]]),
     }
 
 
