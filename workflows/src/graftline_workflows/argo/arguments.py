@@ -52,8 +52,14 @@ def recipe_arguments(recipe: Recipe, stages: Iterable[str]) -> list[Argument]:
     for name, text in (
         (names.RANKS, "Pods that share a step whose stage can work in ranks."),
         (names.QUEUE, "Kueue queue of the stages' pods; empty for none."),
-        (names.TIMEOUT_CPU, "Time a step may take on ordinary nodes, waiting included."),
-        (names.TIMEOUT_GPU, "Time a step may take on GPU nodes, waiting included."),
+        (
+            names.TIMEOUT_CPU,
+            "Time a pod may take on an ordinary node, from its image's pull on.",
+        ),
+        (
+            names.TIMEOUT_GPU,
+            "Time a pod may take on a GPU node, from its image's pull on.",
+        ),
     ):
         found.append(Argument(name, text, setting=name))
     for name in (names.PLANNER, *stages):

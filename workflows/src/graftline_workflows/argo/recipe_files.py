@@ -6,12 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 from graftline.errors import ConfigError
 from graftline_workflows.argo import names
-from graftline_workflows.recipe.parameters import is_inline_json
+from graftline_workflows.recipe.parameters import FILE_TYPES, is_inline_json
 
 if TYPE_CHECKING:
     from graftline_workflows.argo.graph import RecipeGraph
-
-_FILE_TYPES = ("json-file", "json-schema-file")
 
 
 def recipe_config_map(graph: RecipeGraph) -> dict[str, Any]:
@@ -49,7 +47,7 @@ def _named_files(graph: RecipeGraph) -> list[str]:
     recipe = graph.recipe
     found = set()
     for name, spec in recipe.parameters.items():
-        if spec.type in _FILE_TYPES:
+        if spec.type in FILE_TYPES:
             values = [spec.default, *(p.parameters.get(name) for p in recipe.profiles.values())]
             files = (value for value in values if isinstance(value, str) and value)
             found |= {value for value in files if not is_inline_json(value)}

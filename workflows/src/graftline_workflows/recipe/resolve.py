@@ -231,8 +231,9 @@ class _Resolver:
             return None
         raw = merged(raw, self._profile.gate if self._profile else {})
         values, problems = substitute(raw, self._values, "gate")
-        values, unusable = override_gate(values, self._given.gate)
-        problems += unusable
+        if self._given.gate:
+            values, unusable = override_gate(values, self._given.gate)
+            problems += unusable
         problems += check_settings(Gate.model_json_schema(), values, "gate")
         if problems:
             self._problems += problems
