@@ -148,14 +148,8 @@ def _attend_many(
         if mask is not None:
             seen = mask.new_ones((rows, 1, queries, prefix[0].shape[1]))
             mask = torch.cat([seen, mask], dim=3)
-    repeats = query.shape[1] // key.shape[1]
     out = torch.nn.functional.scaled_dot_product_attention(
-        query,
-        key.repeat_interleave(repeats, dim=1),
-        value.repeat_interleave(repeats, dim=1),
-        attn_mask=mask,
-        scale=scaling,
-        is_causal=mask is None,
+        query, key, value, attn_mask=mask, scale=scaling, is_causal=mask is None, enable_gqa=True
     )
     return out.transpose(1, 2).contiguous()
 
