@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import os
 import secrets
-import shutil
-import subprocess
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,24 +17,12 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from graftline_e2e import CommandFailed, Installation, Run, call  # noqa: E402 - found by the line above
+from graftline_e2e import Installation, Run, missing  # noqa: E402 - found by the line above
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 REQUIRED = os.environ.get("E2E_REQUIRED") == "1"
-
-
-def _missing() -> str:
-    """Say what there is not; nothing if all is there."""
-    for name in ("kubectl", "argo"):
-        if shutil.which(name) is None:
-            return f"there is no '{name}' on the path"
-    try:
-        call("kubectl", "get", "crd", "workflowtemplates.argoproj.io", timeout_s=20)
-    except (CommandFailed, subprocess.TimeoutExpired) as error:
-        return f"no cluster with Argo Workflows answers: {' '.join(str(error).split())[:300]}"
-    return ""
 
 
 @pytest.hookimpl(hookwrapper=True)
@@ -52,8 +38,8 @@ def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
 @pytest.fixture(scope="session")
 def cluster() -> None:
     """A cluster that can be used, or a skip that says what is missing."""
-    if missing := _missing():
-        pytest.skip(missing)
+    if lacks := missing():
+        pytest.skip(lacks)
 
 
 @pytest.fixture(scope="session")

@@ -64,6 +64,18 @@ def program(name: str) -> str:
     return found
 
 
+def missing() -> str:
+    """Say what there is not of a usable cluster; nothing if all is there."""
+    for name in ("kubectl", "argo"):
+        if shutil.which(name) is None:
+            return f"there is no '{name}' on the path"
+    try:
+        call("kubectl", "get", "crd", "workflowtemplates.argoproj.io", timeout_s=20)
+    except (CommandFailed, subprocess.TimeoutExpired) as error:
+        return f"no cluster with Argo Workflows answers: {' '.join(str(error).split())[:300]}"
+    return ""
+
+
 @dataclass(frozen=True)
 class SeenPod:
     """A pod of a run, as it was last seen.
@@ -304,6 +316,18 @@ class Run:
         """Its pods' nodes in the workflow's status."""
         nodes = self.workflow["status"]["nodes"].values()
         return [node for node in nodes if node["type"] == "Pod"]
+
+    def table(self, manifests: Mapping[str, Manifest]) -> str:
+        """Lay out its pods: step, node, image, and what the step's manifest says it took."""
+        lines = [f"{'pod of':10} {'node':8} {'image':24} {'peak MiB':>8} {'seconds':>8}"]
+        for pod in sorted(self.pods.values(), key=lambda pod: pod.step):
+            image = pod.image_id.rpartition("@")[2].removeprefix("sha256:")[:12]
+            line = f"{pod.step:10} {pod.node:8} {'sha256:' + image:24}"
+            if manifest := manifests.get(pod.step):
+                mebibytes = manifest.cost.peak_memory_bytes / 2**20
+                line += f" {mebibytes:8.0f} {manifest.cost.wall_seconds:8.1f}"
+            lines.append(line)
+        return "\n".join(lines)
 
     @property
     def steps(self) -> list[str]:

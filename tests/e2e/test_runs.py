@@ -26,7 +26,8 @@ ON_GPU = {"adapter", "baseline", "adapted"}
 AFTER_TRAINING = ["adapted", "adapter", "export", "gate", "plan", "report"]
 
 
-def test_every_step_has_one_pod_and_is_where_it_belongs(first_run: Run):
+def test_every_step_has_one_pod_and_is_where_it_belongs(installation: Installation, first_run: Run):
+    print(first_run.table(installation.manifests(first_run.name)))
     assert first_run.steps == sorted([*STEPS, "plan", "gate"])
     gpu_nodes = set(
         call(
@@ -48,16 +49,9 @@ def test_the_same_again_needs_only_plan_and_gate(installation: Installation, fir
 def test_a_laptop_gives_the_same_keys_and_digests(
     installation: Installation, first_run: Run, tmp_path: Path
 ):
-    words = [
-        "graftline_workflows.cli.main",
-        "run",
-        "json-extraction",
-        "--profile",
-        "tiny",
-        "--json",
-    ]
+    words = ["graftline_workflows.cli.main", "run", "json-extraction", "--profile", "tiny"]
     done = subprocess.run(
-        [sys.executable, "-m", *words, "--profile", "tiny", "--json", "--home", str(tmp_path)],
+        [sys.executable, "-m", *words, "--json", "--home", str(tmp_path)],
         capture_output=True,
         text=True,
         check=False,

@@ -26,6 +26,7 @@ class Cleaning:
         removed_runs: Runs whose records and logs go.
         kept_keys: Steps that stay.
         removed_keys: Steps that go.
+        removed_sources: Digests of sources, sent by `graftline submit`, that go.
         bytes: What that frees in the store.
         local_bytes: What it frees in the home folder; 0 in a dry run.
     """
@@ -36,6 +37,7 @@ class Cleaning:
     removed_runs: tuple[str, ...]
     kept_keys: tuple[str, ...]
     removed_keys: tuple[str, ...]
+    removed_sources: tuple[str, ...]
     bytes: int
     local_bytes: int
 
@@ -66,7 +68,7 @@ def clean(
         for run in report.removed_runs:
             shutil.rmtree(home.path / "runs" / run, ignore_errors=True)
         local_bytes = LocalFiles(home.path / "files", session).drop_unused()
-        if report.removed_keys:
+        if report.removed_keys or report.removed_sources:
             session.give_back_room()
     return Cleaning(
         dry_run,
@@ -75,6 +77,7 @@ def clean(
         tuple(report.removed_runs),
         tuple(report.kept_keys),
         tuple(report.removed_keys),
+        tuple(report.removed_sources),
         report.bytes,
         local_bytes,
     )

@@ -3,6 +3,8 @@
 - a path, `file://`, `package://module/file`: `sha256:` over relative paths and contents;
 - `s3://bucket/prefix`: `etag:`, a digest over names, sizes and ETags of its objects, so that
   planning downloads nothing; the same files uploaded in other parts count as others;
+- `s3://…/sources/<sha256>`, where `graftline submit` puts a local source: that `sha256:`, so that
+  the cluster's keys are a laptop's; the runner verifies it;
 - `hf://org/name@<40 hex>`, `hf://datasets/…`: `rev:`, that revision as it is; without one, or with
   a branch or tag, the revision that the Hub gives for it now, and the URI is pinned to it.
 

@@ -12,7 +12,7 @@ import argo_objects as argo
 import pytest
 from fake_kube import FakeKube
 
-from graftline.sources import list_bucket
+from graftline.sources import content_fingerprint, list_bucket
 from graftline.store import EmbeddedStore, Store
 from graftline_workflows.cluster import uploading
 
@@ -118,6 +118,7 @@ def test_a_local_source_is_uploaded_by_its_content(
     assert uri.endswith("/tickets.jsonl")
     found = list_bucket(uri)
     assert found.single
+    assert found.fingerprint == content_fingerprint(tickets)
     assert "sent" in out
     kube.remove("workflows", argo.NAME)
     code, out, err = call(*arguments)
@@ -141,6 +142,7 @@ def test_a_folder_keeps_its_paths_and_a_setting_can_name_it(
     words = given(kube.created())["overrides"]
     uri = words.removeprefix("ingest.source=")
     assert [path for path, _ in list_bucket(uri).objects] == ["2.jsonl", "a/1.jsonl"]
+    assert list_bucket(uri).fingerprint == content_fingerprint(folder)
 
 
 def test_parameters_that_describe_an_uploaded_default_stay(

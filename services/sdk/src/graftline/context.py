@@ -1,6 +1,11 @@
 """What a running stage may ask for besides its config and inputs.
 
-`checkpoint`, `restore` and `cache` are the only ways to the store while a stage runs.
+`checkpoint`, `restore` and `cache` are the only ways to the store while a stage runs; a unit is a
+checkpoint of its own.
+
+A stage that may run in ranks cuts its work into units by a size of its own, whatever the number of
+ranks, does those that `units` gives, commits each, and makes its outputs of what `gather_units`
+brings; where that says no, other ranks still have units to do, and the stage returns nothing.
 """
 
 from __future__ import annotations
@@ -12,6 +17,7 @@ from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 from graftline.errors import Cancelled
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from graftline.config import Runtime
@@ -40,6 +46,9 @@ class Vault(Protocol):
 
     def load_checkpoint(self, name: str, folder: Path) -> bool:
         """Put the files kept under a name into a folder, digests verified; False if none."""
+
+    def checkpoints(self) -> set[str]:
+        """Give the names under which something is kept."""
 
     def cache_get(self, namespace: str, key: str) -> bytes | None:
         """Give a cached value, or nothing."""
@@ -146,6 +155,43 @@ class Context(Generic[RuntimeT_co]):
         """Bring a checkpoint back into an empty folder, digests verified; False if none."""
         return self._vault.load_checkpoint(name, folder)
 
+    def units(self, count: int) -> Iterator[int]:
+        """Give the units of this rank that nobody has committed yet, in order.
+
+        Args:
+            count: How many units the step has, the same for every rank.
+
+        Raises:
+            Cancelled: Somebody asked the step to stop.
+        """
+        done = self._vault.checkpoints()
+        for unit in range(self.rank, count, self.ranks):
+            if _unit_name(unit) not in done:
+                self.raise_if_stopping()
+                yield unit
+
+    def units_done(self, count: int) -> int:
+        """Count the units that are committed, by whatever rank."""
+        done = self._vault.checkpoints()
+        return sum(_unit_name(unit) in done for unit in range(count))
+
+    def commit_unit(self, unit: int, folder: Path) -> None:
+        """Keep a unit's files until the step is committed; it is never done again."""
+        self._vault.save_checkpoint(_unit_name(unit), folder)
+
+    def gather_units(self, count: int, folder: Path) -> bool:
+        """Bring the files of all units, unit N's into `folder/N`; False if not all are there.
+
+        False says that other ranks are still at work (or that one of them has just committed the
+        whole step): this rank is done, and its stage returns nothing.
+        """
+        if self.units_done(count) < count:
+            return False
+        return all(
+            self._vault.load_checkpoint(_unit_name(unit), folder / str(unit))
+            for unit in range(count)
+        )
+
     def cache_get(self, namespace: str, key: str) -> bytes | None:
         """Read the store-wide cache that outlives steps (LLM answers)."""
         return self._vault.cache_get(namespace, key)
@@ -153,3 +199,7 @@ class Context(Generic[RuntimeT_co]):
     def cache_put(self, namespace: str, key: str, value: bytes) -> None:
         """Write the store-wide cache; the first writer of a key wins."""
         self._vault.cache_put(namespace, key, value)
+
+
+def _unit_name(unit: int) -> str:
+    return f"unit-{unit:08d}"

@@ -5,6 +5,7 @@
 | a path or `file://…` | itself | `sha256:` over relative paths and contents |
 | `package://module/resource` | a file of an installed Python package | the same |
 | `s3://bucket/prefix` | downloaded by the runner | `etag:` over names, sizes and ETags |
+| `s3://…/sources/<sha256>[/file]` | the same, and verified | `sha256:`, as its address says |
 | `hf://…@revision` | fetched by the stage | `rev:<revision>` |
 """
 
@@ -99,15 +100,19 @@ class BucketSource:
         store: Opened at the folder that holds them.
         objects: (relative path, the object), sorted.
         single: Whether the source names one object, not a folder.
+        digest: What its address says of its content, if it was sent to the store by that.
     """
 
     store: Store
     objects: tuple[tuple[str, ObjectInfo], ...]
     single: bool
+    digest: str = ""
 
     @property
     def fingerprint(self) -> str:
-        """`etag:` and a digest over names, sizes and ETags: planning downloads nothing."""
+        """Planning downloads nothing: the address's digest, or one over names, sizes and ETags."""
+        if self.digest:
+            return f"sha256:{self.digest}"
         return f"etag:{digest_of([[path, item.size, item.etag] for path, item in self.objects])}"
 
 
@@ -118,10 +123,10 @@ def list_bucket(uri: str, open_store: Callable[[str], Store] | None = None) -> B
         ConfigError: It names no bucket or no prefix.
         DataError: There is nothing.
     """
-    if open_store is None:
-        from graftline.store import Store
+    from graftline.store import Store
+    from graftline.store.names import source_digest
 
-        open_store = Store.open
+    open_store = open_store or Store.open
     bucket, _, prefix = uri.removeprefix("s3://").partition("/")
     if not bucket or not prefix.strip("/"):
         raise ConfigError(f"source '{uri}': must be s3://bucket/prefix or s3://bucket/file")
@@ -129,13 +134,18 @@ def list_bucket(uri: str, open_store: Callable[[str], Store] | None = None) -> B
     store = open_store(f"s3://{bucket}/{folder}" if folder else f"s3://{bucket}")
     single = store.head(last)
     if single is not None:
-        return BucketSource(store, ((last, single),), single=True)
+        digest = source_digest(folder)
+        alone = bool(digest) and len(list(store.list(""))) == 1
+        return BucketSource(store, ((last, single),), True, digest if alone else "")
     objects = [
-        (item.name.removeprefix(f"{last}/"), item) for item in store.list(f"{last}/") if item.size
+        (item.name.removeprefix(f"{last}/"), item)
+        for item in store.list(f"{last}/")
+        if not item.name.endswith("/")  # some tools put an object where a folder would be
     ]
-    if not objects:
+    if not any(item.size for _, item in objects):
         raise DataError(f"source '{uri}' does not exist or is empty", "check bucket and prefix")
-    return BucketSource(store, tuple(sorted(objects, key=lambda pair: pair[0])), single=False)
+    objects.sort(key=lambda pair: pair[0])
+    return BucketSource(store, tuple(objects), False, source_digest(prefix))
 
 
 def _package_path(uri: str) -> Path:

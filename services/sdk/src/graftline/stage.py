@@ -39,7 +39,8 @@ class Stage:
         inputs: Ports it reads; their order is the order in the key.
         outputs: Ports it makes.
         config: Settings that decide the output.
-        run: `module:function` with the signature `run(ctx, config, inputs) -> Result`.
+        run: `module:function` with the signature `run(ctx, config, inputs) -> Result`; of a stage
+            with ranks, nothing where other ranks go on (see `graftline.context`).
         runtime: Settings that do not.
         ranks: Whether N workers may share a step.
         resources: Where it wants to run.
@@ -78,7 +79,7 @@ class Stage:
             conserves_rows=self.conserves_rows,
         )
 
-    def load_run(self) -> Callable[..., Result]:
+    def load_run(self) -> Callable[..., Result | None]:
         """Import the module that does the work and give its function.
 
         Raises:

@@ -6,13 +6,14 @@ import threading
 import pytest
 
 from graftline import CONTRACT_VERSION
-from graftline.canonical import canonical_json, sha256_text
+from graftline.canonical import canonical_json, digest_of_files, sha256_text
 from graftline.config import Config
 from graftline.errors import BugError, Cancelled, ConfigError, DataError, TransientError
 from graftline.events.messages import EventSource
 from graftline.events.reporter import EventStream, StepReporter
 from graftline.ports import Output, Port, Result
 from graftline.runner.execute import StepExecution, check_request
+from graftline.sources import list_bucket
 from graftline.stage import Stage
 from graftline.store import Manifests
 from graftline.v1 import manifest_pb2, stage_pb2
@@ -173,6 +174,38 @@ def test_a_checkpoint_is_there_for_the_next_attempt_and_gone_after_the_commit(st
     assert not [item.name for item in store.list("steps") if "checkpoint" in item.name]
 
 
+def sent(store, files):
+    """Put files where `graftline submit` would, under the digest of `files["rows.jsonl"]` alone."""
+    digest = digest_of_files([("rows.jsonl", sha256_text("{}"))])
+    for name, text in files.items():
+        store.put(f"sources/{digest}/{name}", text.encode())
+    uri = f"{store.uri}/sources/{digest}"
+    return manifest_pb2.SourceRef(setting="source", uri=uri, fingerprint=f"sha256:{digest}")
+
+
+def test_a_source_sent_to_the_store_is_known_by_its_content(store, execute):
+    source = sent(store, {"rows.jsonl": "{}"})
+    assert list_bucket(source.uri).fingerprint == source.fingerprint
+    assert list_bucket(f"{source.uri}/rows.jsonl").fingerprint == source.fingerprint
+
+    def reading(ctx, config, inputs):
+        assert (inputs.sources["source"] / "rows.jsonl").read_text() == "{}"
+        return echo(ctx, config, inputs)
+
+    assert execute(request_for(store, sources=[source]), reading) is True
+
+
+def test_one_file_of_a_sent_folder_is_another_source(store, execute):
+    source = sent(store, {"rows.jsonl": "{}", "more.jsonl": "{}"})
+    assert list_bucket(f"{source.uri}/rows.jsonl").fingerprint.startswith("etag:")
+
+
+@pytest.mark.parametrize("files", [{"rows.jsonl": "[]"}, {"rows.jsonl": "{}", "more.jsonl": ""}])
+def test_a_sent_source_that_is_not_what_its_address_says_is_refused(store, execute, files):
+    with pytest.raises(DataError, match="not what its address says"):
+        execute(request_for(store, sources=[sent(store, files)]))
+
+
 def test_a_source_that_changed_since_the_plan_is_refused(store, execute, tmp_path):
     source = tmp_path / "rows.jsonl"
     source.write_text("{}")
@@ -206,3 +239,66 @@ def test_requests_for_others_are_refused(store):
     other = stage_pb2.StageRequest(contract_version=CONTRACT_VERSION, stage="train")
     with pytest.raises(ConfigError, match="asks for stage 'train'"):
         check_request(other, ECHO, own_code=True)
+
+
+UNITS = 5
+
+
+class Worker:
+    """A stage that shares five units, notes which ones it did, and can be stopped after some."""
+
+    def __init__(self, limit=UNITS):
+        self.did = []
+        self._limit = limit
+
+    def __call__(self, ctx, config, inputs):
+        for unit in ctx.units(UNITS):
+            if len(self.did) == self._limit:
+                raise TransientError("killed here")
+            folder = ctx.scratch(f"unit-{unit}")
+            (folder / "text").write_text(f"{config.text} {unit}")
+            ctx.commit_unit(unit, folder)
+            self.did.append(unit)
+        gathered = ctx.scratch("all")
+        if not ctx.gather_units(UNITS, gathered):
+            return None
+        texts = [(gathered / str(unit) / "text").read_text() for unit in range(UNITS)]
+        (ctx.output("report") / "text").write_text("\n".join(texts))
+        return Result({"report": Output(ctx.output("report"))}, rows_in=UNITS, rows_out=UNITS)
+
+
+def committed(store):
+    return Manifests(store).lookup(sha256_text("one")).manifest
+
+
+def test_ranks_share_the_units_and_the_last_one_commits(store, execute):
+    first, second = Worker(), Worker()
+    assert execute(request_for(store, rank=0, ranks=2), first) is False
+    assert committed(store) is None
+    assert execute(request_for(store, rank=1, ranks=2), second) is True
+    assert (first.did, second.did) == ([0, 2, 4], [1, 3])
+    shared = committed(store).outputs[0].artifact.digest
+    assert list(store.list(f"steps/{sha256_text('one')}/checkpoints/")) == []
+    store.delete([f"steps/{sha256_text('one')}/manifest.binpb"])
+    assert execute(request_for(store), Worker()) is True
+    assert committed(store).outputs[0].artifact.digest == shared
+
+
+def test_a_committed_unit_is_never_done_again_whatever_the_number_of_ranks(store, execute):
+    killed, alone = Worker(limit=2), Worker()
+    with pytest.raises(TransientError):
+        execute(request_for(store, rank=0, ranks=2), killed)
+    assert execute(request_for(store), alone) is True
+    assert (killed.did, alone.did) == ([0, 2], [1, 3, 4])
+
+
+def test_a_rank_that_comes_too_late_finds_the_step_done(store, execute):
+    execute(request_for(store), Worker())
+    late = Worker()
+    assert execute(request_for(store, rank=1, ranks=3), late) is False
+    assert late.did == []
+
+
+def test_a_stage_alone_must_give_a_result(store, execute):
+    with pytest.raises(BugError, match="no result"):
+        execute(request_for(store), lambda ctx, config, inputs: None)

@@ -53,6 +53,25 @@ def test_what_no_run_reaches_goes_and_the_rest_stays(store, make_step, publish, 
     assert store.get("cache/llm/k").data == b"paid for"
 
 
+def test_sent_sources_stay_as_long_as_a_kept_run_names_them(
+    store, make_step, publish, save_run, names
+):
+    step = make_step(key=A)
+    step.manifest.sources.add(setting="source", uri="s3://…", fingerprint=f"sha256:{A}")
+    publish(step)
+    save_run("kept", [A])
+    going = RunRecords(store).load("kept")
+    going.run, going.state = "going", plan_pb2.RUN_STATE_RUNNING
+    going.requests.add().sources.add(setting="source", fingerprint=f"sha256:{B}")
+    RunRecords(store).save(going)
+    for digest in (A, B, C):
+        store.put(f"sources/{digest}/a/rows.jsonl", b"{}")
+    assert collect(store, grace=timedelta(hours=1)).removed_sources == []
+    assert collect(store).removed_sources == [C]
+    left = {name for name in names() if name.startswith("sources/")}
+    assert left == {f"sources/{digest}/a/rows.jsonl" for digest in (A, B)}
+
+
 def test_a_dry_run_touches_nothing_and_says_the_same(
     store, make_step, publish, save_run, names, tmp_path
 ):

@@ -343,7 +343,8 @@ def _branch(
 def print_cleaning(console: Console, cleaning: Cleaning) -> None:
     """Say what would go, or went."""
     runs, steps = len(cleaning.removed_runs), len(cleaning.removed_keys)
-    what = f"{runs} runs, {_steps(steps)}, {cleaning.bytes:,} bytes"
+    sources = f"{len(cleaning.removed_sources)} sent sources, " if cleaning.removed_sources else ""
+    what = f"{runs} runs, {_steps(steps)}, {sources}{cleaning.bytes:,} bytes"
     kept = f"kept: {len(cleaning.kept_runs)} runs, {_steps(len(cleaning.kept_keys))}"
     if cleaning.dry_run:
         _line(console, f"would go: {what} ({kept})")

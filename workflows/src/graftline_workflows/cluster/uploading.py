@@ -16,6 +16,7 @@ from graftline.errors import ConfigError, DataError, StoreUnavailable
 from graftline.sources import content_fingerprint, local_path, source_files
 from graftline.store import Store
 from graftline.store.failures import local_disk, translated
+from graftline.store.names import SOURCES, source_prefix
 from graftline.store.transfer import PARALLEL_FILES, PART_BYTES, in_order, part_ranges
 
 if TYPE_CHECKING:
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 
     from graftline.store.transfer import Progress
 
-_SOURCES = "sources"
 _PARALLEL_PARTS = 4
 _ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")
 _DEFAULT_PORT = 8333
@@ -54,8 +54,8 @@ class LocalSource:
     @property
     def name(self) -> str:
         """Where it belongs in a store: one file keeps its name, since a suffix tells a format."""
-        folder = f"{_SOURCES}/{self.digest}"
-        return f"{folder}/{self.path.name}" if self.path.is_file() else folder
+        folder = source_prefix(self.digest)
+        return f"{folder}{self.path.name}" if self.path.is_file() else folder.rstrip("/")
 
 
 class UploadDisplay(Protocol):
@@ -103,7 +103,7 @@ def open_store(store_uri: str, settings: Mapping[str, str] | None, namespace: st
     """
     if store_uri:
         store = Store.open(store_uri)
-        store.head(_SOURCES)
+        store.head(SOURCES)
         return store
     if not settings or not settings.get("store"):
         raise ConfigError(
@@ -119,7 +119,7 @@ def open_store(store_uri: str, settings: Mapping[str, str] | None, namespace: st
         environment.setdefault("AWS_REGION", settings["store-region"])
     store = Store.open(settings["store"], environment)
     try:
-        store.head(_SOURCES)
+        store.head(SOURCES)
     except StoreUnavailable as error:
         raise type(error)(error.cause, _way_there(endpoint, namespace) or error.hint) from error
     return store

@@ -20,7 +20,7 @@ from graftline.store import Manifests, Store, StoreVault, describe_folder
 from graftline.v1 import manifest_pb2, stage_pb2
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from graftline.events.reporter import StepReporter
@@ -75,7 +75,7 @@ class StepExecution:
     def __init__(
         self,
         stage: Stage,
-        function: Callable[..., Result],
+        function: Callable[..., Result | None],
         request: stage_pb2.StageRequest,
         folder: Path,
         reporter: StepReporter,
@@ -137,6 +137,8 @@ class StepExecution:
         self._reporter.state(stage_pb2.STEP_STATE_RUNNING)
         (self._folder / "request.json").write_text(MessageToJson(self._request))
         result = self._function(self.context, self._config, inputs)
+        if result is None:
+            return self._leave_to_others(now)
         self._check(result)
 
         self._reporter.state(stage_pb2.STEP_STATE_COMMITTING)
@@ -151,6 +153,14 @@ class StepExecution:
             self._reporter.log("somebody else finished this step first; theirs is used")
         self._vault.forget()
         return committed.won
+
+    def _leave_to_others(self, inputs: Mapping[str, manifest_pb2.Manifest]) -> bool:
+        """End this rank: its units are done, and whoever sees all of them commits the step."""
+        if self.context.ranks == 1:
+            raise BugError(f"stage '{self._stage.name}' gave no result, and there is no other rank")
+        if self._manifests.lookup(self._request.key, inputs).problem:
+            self._reporter.log("this rank's units are done; the last rank commits the step")
+        return False
 
     def _check(self, result: Result) -> None:
         ports = {port.name: port for port in self._stage.outputs}

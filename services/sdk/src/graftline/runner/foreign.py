@@ -97,7 +97,7 @@ def declare(command: str) -> Stage:
 
 def runner_of(
     command: str, request: stage_pb2.StageRequest, folder: Path, reporter: StepReporter
-) -> Callable[..., Result]:
+) -> Callable[..., Result | None]:
     """Give the function that runs a program as a stage's work."""
 
     def run(ctx: Context[Any], config: Config, inputs: Inputs) -> Result:

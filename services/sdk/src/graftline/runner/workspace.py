@@ -124,7 +124,13 @@ class Workspace:
                 raise DataError(f"source '{source.uri}': '{relative}' leads out of its folder")
             target.parent.mkdir(parents=True, exist_ok=True)
             found.store.download(item.name, target, size=item.size)
-        return folder / found.objects[0][0] if found.single else folder
+        path = folder / found.objects[0][0] if found.single else folder
+        if found.digest and content_fingerprint(path) != source.fingerprint:
+            raise DataError(
+                f"source '{source.uri}' is not what its address says",
+                "an upload was cut off, or somebody wrote there: submit the local source again",
+            )
+        return path
 
 
 def only_files(artifact: artifact_pb2.Artifact, patterns: tuple[str, ...]) -> artifact_pb2.Artifact:

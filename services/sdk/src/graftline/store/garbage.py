@@ -11,12 +11,14 @@ from graftline.store.failures import translated
 from graftline.store.manifests import Manifests
 from graftline.store.names import (
     PROBE,
+    SOURCES,
     STEPS,
     blobs_prefix,
     key_of,
     manifest_name,
     record_name,
     run_prefix,
+    source_of,
 )
 from graftline.store.objects import utc_now
 from graftline.store.records import RunRecords
@@ -24,7 +26,7 @@ from graftline.store.transfer import PARALLEL_FILES, in_order
 from graftline.v1 import plan_pb2
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable, Mapping
     from datetime import datetime
 
     from graftline.store.objects import ObjectInfo, Store
@@ -45,6 +47,7 @@ class GcReport:
         kept_keys: Steps that stay.
         removed_runs: Runs whose records and logs go.
         removed_keys: Steps that go whole.
+        removed_sources: Digests of sent sources that go.
         objects: How many objects go, in all.
         bytes: Their size.
         uploads: Unfinished multipart uploads that go.
@@ -55,6 +58,7 @@ class GcReport:
     kept_keys: list[str] = field(default_factory=list)
     removed_runs: list[str] = field(default_factory=list)
     removed_keys: list[str] = field(default_factory=list)
+    removed_sources: list[str] = field(default_factory=list)
     objects: int = 0
     bytes: int = 0
     uploads: int = 0
@@ -69,7 +73,7 @@ def collect_garbage(
     grace: timedelta = DEFAULT_GRACE,
     abandoned: timedelta = DEFAULT_ABANDONED,
 ) -> GcReport:
-    """Remove steps, blobs, checkpoints and logs that no kept run reaches.
+    """Remove steps, blobs, checkpoints, logs and sent sources that no kept run reaches.
 
     Kept are the keys of kept run records and all that their manifests' inputs lead to. A record
     is kept if it is among the newest `keep_runs`, or began since `since`, or says that its run
@@ -92,7 +96,8 @@ def collect_garbage(
     collection = _Collection(store, keep_runs, since, grace, abandoned)
     report = GcReport(dry_run)
     # Listed before the records are read: a step that a later run takes up cannot be in it unseen.
-    steps = _by_key(store.list(STEPS))
+    steps = _grouped(store.list(STEPS), key_of)
+    sources = _grouped(store.list(SOURCES), source_of)
     kept, dropped = collection.split_records()
     roots = collection.reach(kept)
     report.kept_runs = [record.run for record in kept]
@@ -109,6 +114,11 @@ def collect_garbage(
             doomed += [item for item in items if item.name != manifest_name(key)]
         else:
             report.kept_keys.append(key)
+    told = _sources_of(kept, roots)
+    for digest, items in sources:
+        if digest not in told and all(collection.is_old(item) for item in items):
+            report.removed_sources.append(digest)
+            doomed += items
     for record in dropped:
         doomed += store.list(run_prefix(record.run))
         doomed += store.list(record_name(record.run))
@@ -119,9 +129,15 @@ def collect_garbage(
     report.uploads = len(uploads)
     if not dry_run:
         # A run that began meanwhile may have found a step that was about to go.
-        begun = collection.reach(collection.records_since(kept, dropped))
+        records = collection.records_since(kept, dropped)
+        begun = collection.reach(records)
+        told = _sources_of(records, begun)
         manifests = [item for item in manifests if key_of(item.name) not in begun]
-        doomed = [item for item in doomed if key_of(item.name) not in begun]
+        doomed = [
+            item
+            for item in doomed
+            if key_of(item.name) not in begun and source_of(item.name) not in told
+        ]
         # Manifests first: nobody may find one whose blobs are going.
         store.delete(item.name for item in manifests)
         store.delete(item.name for item in doomed)
@@ -228,5 +244,14 @@ class _Collection:
         return found
 
 
-def _by_key(items: Iterable[ObjectInfo]) -> list[tuple[str, list[ObjectInfo]]]:
-    return [(key, list(group)) for key, group in groupby(items, lambda item: key_of(item.name))]
+def _sources_of(records: list[RunRecord], reached: Mapping[str, Manifest | None]) -> set[str]:
+    """Give the digests of all sources that runs and steps name."""
+    named = [source for record in records for step in record.requests for source in step.sources]
+    named += [source for made in reached.values() if made is not None for source in made.sources]
+    return {source.fingerprint.removeprefix("sha256:") for source in named}
+
+
+def _grouped(
+    items: Iterable[ObjectInfo], name_of: Callable[[str], str]
+) -> list[tuple[str, list[ObjectInfo]]]:
+    return [(name, list(group)) for name, group in groupby(items, lambda item: name_of(item.name))]

@@ -8,6 +8,7 @@ cache/<namespace>/<key>                              values that outlive steps
 runs/<run>.binpb                                     a run record
 runs/<run>/logs/<step>.log                           a step's log
 runs/<run>/requests/<step>.binpb                     what a step of a run in a cluster has to do
+sources/<sha256>/<relative path>                     a source that was sent here, by its content
 probe/<random>                                       gone after `Store.probe`
 """
 
@@ -20,9 +21,11 @@ from graftline.errors import BugError
 STEPS = "steps/"
 RUNS = "runs/"
 CACHE = "cache/"
+SOURCES = "sources/"
 PROBE = "probe/"
 RECORD_SUFFIX = ".binpb"
 
+_SENT = re.compile(r"(?:^|/)sources/([0-9a-f]{64})/?")
 _SEGMENT = re.compile(r"[A-Za-z0-9_=+@-][A-Za-z0-9._=+@-]*")
 
 
@@ -98,6 +101,22 @@ def request_name(run: str, step: str) -> str:
     return f"{run_prefix(run)}requests/{segment(step)}{RECORD_SUFFIX}"
 
 
+def source_prefix(digest: str) -> str:
+    """The files of a source that was sent to the store."""
+    return f"{SOURCES}{segment(digest)}/"
+
+
+def source_digest(folder: str) -> str:
+    """The digest that a folder's address ends with, if it is one of a sent source; or nothing."""
+    found = _SENT.search(folder)
+    return found[1] if found and found.end() == len(folder) else ""
+
+
 def key_of(name: str) -> str:
     """The key of the step that an object under `steps/` belongs to."""
     return name.removeprefix(STEPS).partition("/")[0]
+
+
+def source_of(name: str) -> str:
+    """The digest of the source that an object under `sources/` belongs to."""
+    return name.removeprefix(SOURCES).partition("/")[0]

@@ -91,6 +91,16 @@ class StoreVault:
         _LOG.warning("checkpoint '%s' cannot be used: %s", name, problem)
         return False
 
+    def checkpoints(self) -> set[str]:
+        """Give the names under which something is kept.
+
+        Raises:
+            GraftlineError: The store cannot be read.
+        """
+        prefix = checkpoints_prefix(self._key)
+        names = (item.name.removeprefix(prefix) for item in self._store.list(prefix))
+        return {name.removesuffix(".json") for name in names}
+
     def cache_get(self, namespace: str, key: str) -> bytes | None:
         """Give a cached value, or nothing; a damaged one counts as nothing.
 

@@ -65,6 +65,10 @@ class FolderVault:
         shutil.copytree(source, folder, dirs_exist_ok=True)
         return True
 
+    def checkpoints(self) -> set[str]:
+        """Give the names that something was copied under."""
+        return {path.name for path in (self.folder / "checkpoints").glob("*")}
+
     def cache_get(self, namespace: str, key: str) -> bytes | None:
         """Read a cached value."""
         path = self.folder / "cache" / namespace / key
@@ -80,9 +84,9 @@ class FolderVault:
 
 @dataclass(frozen=True)
 class StageRun:
-    """What a stage returned, where its files are, and what it said."""
+    """What a stage returned (nothing: other ranks go on), where its files are, what it said."""
 
-    result: Result
+    result: Result | None
     outputs: Mapping[str, Path]
     events: RecordedEvents
     context: Context[Any]
@@ -124,6 +128,8 @@ def run_stage(
     runtime: dict[str, Any] | None = None,
     seed: int = 0,
     vault: FolderVault | None = None,
+    rank: int = 0,
+    ranks: int = 1,
     before_run: Any = None,
 ) -> StageRun:
     """Validate settings and call the stage's function, as the runner does, on local folders.
@@ -137,6 +143,8 @@ def run_stage(
         runtime: Its runtime settings.
         seed: The step's seed.
         vault: Where checkpoints and the cache live; a new one under `work` if not given.
+        rank: Which of `ranks` workers this is.
+        ranks: How many share the step; give them the same vault.
         before_run: Called with the context before the stage runs (to ask it to stop, say).
 
     Raises:
@@ -161,10 +169,13 @@ def run_stage(
         work=work,
         reporter=events,
         vault=vault or FolderVault(work / "vault"),
+        rank=rank,
+        ranks=ranks,
     )
     parsed = parse_settings(stage.config, settings, stage.name)
     if before_run is not None:
         before_run(context)
     result = stage.load_run()(context, parsed, Inputs(given, dict(sources)))
-    outputs = {name: output.path for name, output in result.outputs.items()}
+    made = result.outputs if result is not None else {}
+    outputs = {name: output.path for name, output in made.items()}
     return StageRun(result, outputs, events, context)
