@@ -89,6 +89,26 @@ def test_what_the_user_sets_wins_and_the_last_one_of_all(resolve: Resolver):
     assert tune.runtime == {"threads": 8, "device": "cpu"}
 
 
+def test_a_part_of_a_parameter_that_is_json_can_be_set(resolve: Resolver):
+    text = RECIPE.replace(
+        "words: {", "way: {type: json, default: {kind: fast, speed: 1}}\n  words: {"
+    )
+    text = text.replace(
+        "examples: [made, own]}\n", 'examples: [made, own]}\n    with: {way: "${way}"}\n'
+    )
+    fast = resolve("way.speed=2.5", text=text).step("pick").config["way"]
+    assert fast == {"kind": "fast", "speed": 2.5}
+    slow = resolve("way.patience=7", "way={kind: slow}", text=text).step("pick").config["way"]
+    assert slow == {"kind": "slow", "patience": 7}
+    assert problems_of(resolve, "way.kind.x=1", text=text) == [
+        "way: kind is 'fast' and has no settings"
+    ]
+    assert problems_of(resolve, "way=[1]", "way.x=1", text=text) == [
+        "way: is [1] and has no parts that could be set"
+    ]
+    assert problems_of(resolve, "rate.x=1", text=text)[0].startswith("--set rate.x: unknown step")
+
+
 def test_a_nested_setting_of_a_union_is_judged_with_the_whole(resolve: Resolver):
     assert resolve("pick.way.speed=2", "pick.way.kind=fast").step("pick").config["way"] == {
         "kind": "fast",

@@ -25,17 +25,22 @@ class Overrides:
 
     Args:
         parameters: Text by parameter.
+        parts: (path within it, text) by parameter, of parameters that are JSON.
         settings: (path below the step, text) by step.
         gate: (metric, rule, text) in the order given.
     """
 
     parameters: dict[str, str] = field(default_factory=dict)
+    parts: dict[str, list[tuple[list[str], str]]] = field(default_factory=dict)
     settings: dict[str, list[tuple[list[str], str]]] = field(default_factory=dict)
     gate: list[tuple[str, str, str]] = field(default_factory=list)
 
 
 def read_overrides(recipe: Recipe, overrides: Iterable[str]) -> tuple[Overrides, list[Problem]]:
-    """Sort `parameter=value`, `step.setting=value`, `gate.metric.rule=value` out; the last wins."""
+    """Sort `parameter=value`, `step.setting=value`, `gate.metric.rule=value` out; the last wins.
+
+    Of a parameter that is JSON, `parameter.path=value` sets a part, after all of it is known.
+    """
     found, problems = Overrides(), []
     for text in overrides:
         path, equals, value = text.partition("=")
@@ -46,6 +51,8 @@ def read_overrides(recipe: Recipe, overrides: Iterable[str]) -> tuple[Overrides,
             found.parameters[name] = value
         elif rest and name in recipe.steps:
             found.settings.setdefault(name, []).append((rest, value))
+        elif rest and name in recipe.parameters and recipe.parameters[name].type == "json":
+            found.parts.setdefault(name, []).append((rest, value))
         elif name == GATE and len(rest) == GATE_PATH_PARTS and recipe.gate is not None:
             found.gate.append((rest[0], rest[1], value))
         elif name == GATE:

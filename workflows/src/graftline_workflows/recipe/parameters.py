@@ -14,6 +14,7 @@ from graftline.canonical import canonical_json
 from graftline.config import nearest
 from graftline.errors import ConfigError, Problem
 from graftline_workflows.recipe.files import parse_yaml
+from graftline_workflows.recipe.overrides import set_path, typed_value
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -40,6 +41,7 @@ def parameter_values(
     profile: Profile | None,
     given: Mapping[str, str],
     recipe_folder: Path,
+    parts: Mapping[str, list[tuple[list[str], str]]] | None = None,
 ) -> tuple[dict[str, Any], list[Problem]]:
     """Give every parameter its value: the user's, else the profile's, else its default.
 
@@ -49,6 +51,7 @@ def parameter_values(
         given: The user's values, as text.
         recipe_folder: Where file names that stand in the recipe are relative to; the user's are
             relative to the current folder.
+        parts: What the user set within a parameter that is JSON: (path, text) by parameter.
 
     Returns:
         The values (a parameter with a problem has None), and what is wrong.
@@ -71,10 +74,21 @@ def parameter_values(
             problems.append(Problem(name, f"is required: give --set {name}=VALUE ({spec.help})"))
             continue
         try:
-            values[name] = _checked(spec, raw, folder)
+            values[name] = _checked(spec, _with_parts(raw, (parts or {}).get(name, [])), folder)
         except ConfigError as error:
             problems.append(Problem(name, error.cause))
     return values, problems
+
+
+def _with_parts(value: Any, parts: list[tuple[list[str], str]]) -> Any:
+    if not parts:
+        return value
+    if not isinstance(value, dict | None):
+        raise ConfigError(f"is {value!r} and has no parts that could be set")
+    whole = dict(value or {})
+    for path, text in parts:
+        set_path(whole, path, typed_value(text, "the value"))
+    return whole
 
 
 def substitute(value: Any, parameters: Mapping[str, Any], path: str) -> tuple[Any, list[Problem]]:

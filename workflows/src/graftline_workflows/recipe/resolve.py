@@ -109,7 +109,11 @@ class _Resolver:
         self._given, problems = read_overrides(recipe, self._overrides)
         self._problems += problems
         self._values, problems = parameter_values(
-            recipe, self._profile, self._given.parameters, self._file.path.parent
+            recipe,
+            self._profile,
+            self._given.parameters,
+            self._file.path.parent,
+            self._given.parts,
         )
         self._problems += problems
         self._stop_at_problems()  # what follows would only repeat them
