@@ -7,7 +7,7 @@ PROFILE   ?= cpu
 PIP_FLAGS ?= -q
 E2E       ?= e2e
 
-STAGES    := model ingest generate curate format train evaluate export report
+STAGES    := model ingest chunk generate judge curate format train evaluate export report
 PACKAGES  := services/sdk $(STAGES:%=services/%) services/index workflows
 LOCKS     := $(PACKAGES:%=%/requirements.lock)
 EDITABLE  := $(PACKAGES:%=-e %)

@@ -233,7 +233,7 @@ def test_hub_and_providers_are_for_their_stages_and_not_for_private_addresses(re
         stage: [r for r in egress(rendered, labels_of("stage", stage)) if leads_outside(r)]
         for stage in STAGES
     }
-    assert {stage for stage, rules in outside.items() if rules} == {"model", "generate"}
+    assert {stage for stage, rules in outside.items() if rules} == {"model", "generate", "judge"}
     assert any(leads_outside(rule) for rule in egress(rendered, labels_of("planner")))
     for rule in [*outside["model"], *outside["generate"]]:
         assert ports_of([rule]) == {443}

@@ -23,7 +23,9 @@ def test_services_are_found():
     assert {
         "model",
         "ingest",
+        "chunk",
         "generate",
+        "judge",
         "curate",
         "format",
         "train",

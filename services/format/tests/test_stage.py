@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from graftline.domain.rows import REJECTS, TRAINING_ROWS, read_batches, read_rows
@@ -146,6 +147,37 @@ def test_nothing_left_is_an_error_with_the_reasons(run):
         DataError, match=r"no rows are left of 5: too-long 4, no-answer 1; the first is .*no-answer"
     ):
         run(rows, config={"max_length": 5})
+
+
+@pytest.fixture
+def judged(run, write_examples):
+    """Format rows that a judge gave these scores; None is a row that it could not judge."""
+
+    def format_rows(scores, threshold):
+        folder = write_examples([ticket(n) for n in range(len(scores))], "judged")
+        path = next(folder.glob("*.parquet"))
+        table = pq.read_table(path)
+        meta = [json.dumps({"judgement": {"overall": score}}) for score in scores]
+        column = pa.array(meta, pa.string())
+        table = table.set_column(table.schema.get_field_index("meta"), "meta", column)
+        pq.write_table(table, path)
+        return run(folder, config={"threshold": threshold, "validation_share": 0})
+
+    return format_rows
+
+
+def test_a_threshold_leaves_out_what_was_judged_lower_or_not_at_all(judged):
+    result = judged([8.0, 7.99, 10, 0, None, 9.5], 8.0).result
+    assert (result.rows_out, result.rejected) == (3, {"below-threshold": 2, "unjudged": 1})
+
+
+def test_without_a_threshold_no_judgement_counts(judged):
+    assert judged([8.0, 0, None], None).result.rows_out == 3
+
+
+def test_a_threshold_wants_judged_rows(run):
+    with pytest.raises(DataError, match=r"unjudged 3.*lower threshold"):
+        run([ticket(n) for n in range(3)], config={"threshold": 5})
 
 
 def test_the_models_context_is_a_limit_too(run, tmp_path, make_model):

@@ -33,6 +33,6 @@ def test_every_setting_is_described_and_defaults_are_json():
 
 def test_the_descriptor():
     described = STAGE.describe()
-    assert [port.name for port in described.outputs] == ["examples", "rejects"]
+    assert [port.name for port in described.outputs] == ["examples", "documents", "rejects"]
     assert not described.inputs
     assert described.conserves_rows

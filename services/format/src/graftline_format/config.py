@@ -34,6 +34,13 @@ class FormatConfig(Config):
         default="last",
         description="Which of a conversation's assistant messages are learned.",
     )
+    threshold: float | None = Field(
+        default=None,
+        ge=0,
+        le=10,
+        description="Lowest overall judgement (0 to 10) of a row that is kept; rows that no judge "
+        "gave a score are left out then too. Null takes every row, judged or not.",
+    )
     max_length: int = Field(
         default=2048,
         ge=1,

@@ -16,6 +16,7 @@ from graftline.errors import DataError
 from graftline.ports import Inputs, Output, Result
 from graftline_format.chat_model import load_chat_model
 from graftline_format.exports import ExportWriter
+from graftline_format.judged import check_judgement
 from graftline_format.rendering import Rejection, render_example
 from graftline_format.splits import Splitter
 from graftline_format.statistics import TokenStatistics
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from graftline_format.config import FormatConfig
     from graftline_format.rendering import Rendered
 
-_COLUMNS = ["id", "split", "group", "messages", "tools"]
+_COLUMNS = ("id", "split", "group", "messages", "tools")
 _BATCH_ROWS = 1024
 _BATCH_CHARACTERS = 4 << 20
 _PREVIEWS = 3
@@ -89,7 +90,9 @@ class _Formatting:
                 exports = stack.enter_context(ExportWriter(target, self._config.exports))
                 outputs["exports"] = Output(target)
             done = 0
-            for batch in _batches(examples, self._splitter):
+            judged = self._config.threshold is not None
+            columns = [*_COLUMNS, "meta"] if judged else list(_COLUMNS)
+            for batch in _batches(examples, self._splitter, columns):
                 ctx.raise_if_stopping()
                 self._format(batch, rows, rejects, exports)
                 done += len(batch)
@@ -122,6 +125,8 @@ class _Formatting:
         rendered: list[tuple[dict[str, Any], Rendered]] = []
         for row in batch:
             try:
+                if self._config.threshold is not None:
+                    check_judgement(row, self._config.threshold)
                 rendered.append((row, render_example(row, self._model, self._config.learn)))
             except Rejection as rejection:
                 self._reject(row, rejection, rejects)
@@ -194,7 +199,8 @@ class _Formatting:
             raise DataError(
                 f"no rows are left of {self._splitter.total}: {counts}; the first is "
                 f"{self._first_detail}",
-                "raise max_length, or use a model whose chat template takes these conversations",
+                "lower threshold, raise max_length, or use a model whose chat template takes these"
+                " conversations",
             )
         for reason, count in sorted(self._rejected.items()):
             self._ctx.log(f"rejected {count} rows: {reason}", "warning")
@@ -220,14 +226,16 @@ class _Formatting:
             (folder / f"{name}.json").write_text(text + "\n", encoding="utf-8")
 
 
-def _batches(examples: Path, splitter: Splitter) -> Iterator[list[dict[str, Any]]]:
+def _batches(
+    examples: Path, splitter: Splitter, columns: list[str]
+) -> Iterator[list[dict[str, Any]]]:
     """Stream the wanted rows, their split already the training set's, in batches of bounded size.
 
     Rows can be long, so a batch ends by characters too.
     """
     batch: list[dict[str, Any]] = []
     characters = 0
-    for found in read_batches(examples, _COLUMNS, _BATCH_ROWS):
+    for found in read_batches(examples, columns, _BATCH_ROWS):
         for row in found.to_pylist():
             split = splitter.split_of(row["split"], row["group"])
             if split is None:

@@ -6,7 +6,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from graftline.config import Config, Settings
+from graftline.config import Config, Runtime, Settings, SourceUri
+from graftline.llm.config import LlmConfig, LlmRuntime
+from graftline_generate.by_kind import by_kind
 
 Rows = Annotated[int, Field(ge=0, description="Messages in this split; 0 leaves it out.")]
 Messy = Annotated[
@@ -116,11 +118,87 @@ class SupportTickets(Settings):
     ood: OodTickets = Field(default=OodTickets(), description="The split `ood`.")
 
 
-Task = SupportTickets
-"""One of the tasks, told apart by `kind`; a second one makes this a discriminated union."""
+QA_PROMPT = """\
+Write {count} different questions that this text answers, and the answer to each. Each question \
+must be understood by somebody who does not see the text. Each answer must be correct and \
+complete, and follow from the text alone. Write in the language of the text.
+"""
+
+
+class TrainingPrompt(Settings):
+    """One way of asking for pairs, put to every chunk of a document."""
+
+    prompt: str = Field(min_length=1, description="The instruction, as `task.prompt`.")
+    num_questions: int = Field(default=3, ge=1, le=50, description="Pairs asked of each chunk.")
+
+
+class DocumentDefinition(Settings):
+    """What is different for one document."""
+
+    training_prompts: list[TrainingPrompt] = Field(
+        default=[],
+        description="What is asked of each of its chunks; empty: what the task asks of all.",
+    )
+    model_system_prompt: str | None = Field(
+        default=None,
+        description="The system prompt of its examples; null: the task's `system_prompt`.",
+    )
+
+
+class QuestionAnswers(Settings):
+    """Questions and answers about every chunk, written by a language model."""
+
+    kind: Literal["qa"] = Field(description="The task's name.")
+    request: LlmConfig = Field(description="Which model writes the pairs, and how it is asked.")
+    questions_per_chunk: int = Field(
+        default=3, ge=1, le=50, description="Pairs asked of each chunk; it may give fewer."
+    )
+    prompt: str = Field(
+        default=QA_PROMPT,
+        min_length=1,
+        description="The instruction. {count} {path} {headings} {text} stand for the pairs asked,"
+        " the document's path, the headings above the chunk and its text; what has no {text} gets"
+        " them above it.",
+    )
+    system_prompt: str = Field(
+        default="", description="The system prompt of every example; empty for none."
+    )
+    definitions: dict[str, DocumentDefinition] = Field(
+        default={},
+        description="What is different for single documents, by path (guide/setup.md) or name,"
+        " with or without the ending; goes before what the source `definitions` says.",
+    )
+
+
+Task = Annotated[
+    SupportTickets | QuestionAnswers,
+    Field(discriminator="kind"),
+    by_kind({"support-tickets": SupportTickets, "qa": QuestionAnswers}),
+]
+"""One of the tasks, told apart by `kind`."""
 
 
 class GenerateConfig(Config):
     """What is made."""
 
     task: Task = Field(description="The task, chosen by its `kind`, and the task's own settings.")
+    definitions: SourceUri = Field(
+        default="",
+        description="A folder with files `<document>-definition.yaml` for the task qa; it may be"
+        " the documents' own. Empty for none.",
+    )
+
+
+class GenerateRuntime(Runtime):
+    """How the task qa reaches its model."""
+
+    llm: LlmRuntime = Field(
+        default=LlmRuntime(), description="The servers that answer, how they are asked, budgets."
+    )
+    max_failed_share: float = Field(
+        default=0.5,
+        ge=0,
+        le=1,
+        description="Of 64 chunks, the share whose requests may fail on the way (time-outs, server"
+        " errors) before the step stops, to be gone on with later; what fails is a reject.",
+    )

@@ -4,35 +4,35 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from graftline.domain.rows import EXAMPLES, RowWriter
 from graftline.errors import ConfigError
-from graftline.ports import Inputs, Output, Result
-from graftline_generate.tickets.sampling import ticket_examples
-from graftline_generate.tickets.voices import VOICES
+from graftline_generate.config import QuestionAnswers
 
 if TYPE_CHECKING:
-    from graftline.config import Runtime
     from graftline.context import Context
-    from graftline_generate.config import GenerateConfig
+    from graftline.ports import Inputs, Result
+    from graftline_generate.config import GenerateConfig, GenerateRuntime
 
-_PROGRESS_ROWS = 500
 
-
-def run(ctx: Context[Runtime], config: GenerateConfig, inputs: Inputs) -> Result:
-    """Write the examples of `config.task`.
+def run(ctx: Context[GenerateRuntime], config: GenerateConfig, inputs: Inputs) -> Result | None:
+    """Write the examples of `config.task`; nothing where another rank does or goes on.
 
     Raises:
-        ConfigError: No rows are asked for, or more distinct ones than there can be.
+        ConfigError: The task and what the step is given do not fit, or the task's own settings.
+        DataError: The task's input cannot be used, or nothing came of it.
+        TransientError: The language model's servers are away.
     """
     task = config.task
-    total = task.train.rows + task.eval.rows + task.ood.rows
-    if not total:
-        raise ConfigError("task: no rows are asked for", "set task.train.rows or task.eval.rows")
-    folder = ctx.output("examples")
-    with RowWriter(folder, EXAMPLES) as writer:
-        for done, row in enumerate(ticket_examples(task, VOICES, ctx.random), 1):
-            writer.write(row)
-            if done % _PROGRESS_ROWS == 0 or done == total:
-                ctx.raise_if_stopping()
-                ctx.progress(done, total)
-    return Result(outputs={"examples": Output(folder, writer.rows)}, rows_out=writer.rows)
+    if isinstance(task, QuestionAnswers):
+        # Each task's own needs are imported with it.
+        from graftline_generate.qa.asking import ask_about_chunks
+
+        return ask_about_chunks(ctx, task, inputs)
+    if inputs.maybe("chunks") or config.definitions:
+        given = "the input 'chunks'" if inputs.maybe("chunks") else "the setting 'definitions'"
+        raise ConfigError(
+            f"task '{task.kind}' does not read {given}", "leave it out, or set task.kind to qa"
+        )
+    from graftline_generate.tickets.making import make_tickets
+
+    # A rank that is not the first has nothing to do: the rows of a split depend on one another.
+    return make_tickets(ctx, task) if ctx.rank == 0 else None

@@ -6,7 +6,7 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from graftline.config import Config, Settings, SourceUri
+from graftline.config import Config, Runtime, Settings, SourceUri
 
 Layout = Literal[
     "auto",
@@ -17,6 +17,7 @@ Layout = Literal[
     "fields",
     "snips",
     "clinc",
+    "documents",
 ]
 Format = Literal["auto", "jsonl", "json", "csv", "tsv", "parquet", "arrow"]
 Encoding = Literal["auto", "utf-8", "utf-16", "utf-32", "latin-1", "cp1252"]
@@ -90,12 +91,63 @@ class SplitSettings(Settings):
         return self
 
 
+class DocumentSettings(Settings):
+    """Bounds of the layout `documents`; what is beyond them becomes a reject."""
+
+    max_file_mb: int = Field(
+        default=64, ge=1, le=4096, description="Largest file, in MiB (too-large)."
+    )
+    max_text_mb: int = Field(
+        default=16,
+        ge=1,
+        le=256,
+        description="Most text that a file may hold or give, in MiB of UTF-8 (too-large).",
+    )
+    max_pages: int = Field(default=5000, ge=1, description="Most pages of a PDF (too-large).")
+    max_seconds: int = Field(
+        default=120,
+        ge=1,
+        le=3600,
+        description="Most processor time that parsing a file may take (timeout).",
+    )
+    max_memory_mb: int = Field(
+        default=2048,
+        ge=1024,
+        description="Most memory (address space) that parsing a file may take, in MiB (too-large).",
+    )
+    max_archive_mb: int = Field(
+        default=1024, ge=1, description="Largest archive within an archive, in MiB (too-large)."
+    )
+    max_depth: int = Field(
+        default=3, ge=1, le=10, description="How deep archives may lie in archives (too-deep)."
+    )
+    max_members: int = Field(
+        default=100_000, ge=1, description="Most files of an archive and those in it (bomb)."
+    )
+
+
+_FOR_EXAMPLES = (
+    "fields",
+    "group_field",
+    "id_field",
+    "meta_fields",
+    "instruction",
+    "task",
+    "answer_schema",
+    "key_order",
+    "hub_config",
+    "format",
+)
+"""Settings that mean nothing for documents."""
+
+
 class IngestConfig(Config):
     """Settings of `ingest`."""
 
     source: SourceUri = Field(
         description="What to read: a file, a folder, s3://bucket/prefix, package://module/file, or"
-        " hf://datasets/org/name@revision. Files may be gzipped (.gz)."
+        " hf://datasets/org/name@revision. Files may be gzipped (.gz); documents may lie in"
+        " archives (.zip, .tar, .tar.gz)."
     )
     include: list[str] = Field(
         default=[],
@@ -108,7 +160,8 @@ class IngestConfig(Config):
     encoding: Encoding = Field(
         default="auto",
         description="The text files' encoding; auto is UTF-8 (a byte order mark is dropped, UTF-16"
-        " and UTF-32 are known by theirs), and Latin-1 for SNIPS files that are not UTF-8.",
+        " and UTF-32 are known by theirs), and Latin-1 for SNIPS files that are not UTF-8."
+        " Documents that are not UTF-8 are of the encoding that they declare, else the likeliest.",
     )
     hub_config: str = Field(
         default="", description="Configuration (subset) of a Hub set; empty: its only one."
@@ -116,7 +169,12 @@ class IngestConfig(Config):
     layout: Layout = Field(
         default="auto",
         description="How a row says its example: messages (OpenAI), alpaca, sharegpt,"
-        " prompt-completion, fields (by `fields`), snips, clinc; auto goes by the first row.",
+        " prompt-completion, fields (by `fields`), snips, clinc; auto goes by the first row."
+        " `documents` reads Markdown, HTML, text, PDF and Word files, and archives of them, into"
+        " documents instead of examples.",
+    )
+    documents: DocumentSettings = Field(
+        default=DocumentSettings(), description="Bounds of the layout `documents`."
     )
     fields: FieldMap = Field(default=FieldMap(), description="For the layout `fields`.")
     split: SplitSettings = Field(
@@ -169,8 +227,8 @@ class IngestConfig(Config):
     max_expansion: int = Field(
         default=200,
         ge=2,
-        description="How many times larger than itself a .gz file may become (beyond its first 64"
-        " MiB) before it is taken for a decompression bomb.",
+        description="How many times larger than itself a .gz file, an archive or a Word file may"
+        " become (beyond its first 64 MiB) before it is taken for a decompression bomb.",
     )
 
     @model_validator(mode="after")
@@ -180,3 +238,28 @@ class IngestConfig(Config):
         if self.fields.text and self.layout not in ("auto", "fields"):
             raise ValueError(f"`fields` is for the layout 'fields', not '{self.layout}'")
         return self
+
+    @model_validator(mode="after")
+    def _for_one_kind(self) -> Self:
+        if self.layout != "documents":
+            if self.documents != DocumentSettings():
+                raise ValueError("`documents` is for the layout 'documents'")
+            return self
+        fields = type(self).model_fields
+        useless = [name for name in _FOR_EXAMPLES if getattr(self, name) != fields[name].default]
+        useless += ["split.field"] if self.split.field else []
+        if useless:
+            raise ValueError(f"the layout 'documents' has no use for {', '.join(useless)}")
+        return self
+
+
+class IngestRuntime(Runtime):
+    """How `ingest` gets there."""
+
+    parsers: int = Field(
+        default=2,
+        ge=1,
+        le=64,
+        description="Files that are parsed at once (layout `documents`), each by a process of its"
+        " own with up to `documents.max_memory_mb`.",
+    )

@@ -3,18 +3,30 @@
 from __future__ import annotations
 
 from graftline.stage import Port, Stage
-from graftline_ingest.config import IngestConfig
+from graftline_ingest.config import IngestConfig, IngestRuntime
 
 STAGE = Stage(
     name="ingest",
     version="1",
-    summary="Read JSONL, JSON, CSV, Parquet, Arrow and Hub sets of many layouts into examples",
+    summary="Read JSONL, CSV, Parquet, Arrow and Hub sets into examples, or files into documents",
     inputs=(),
     outputs=(
-        Port("examples", ("examples",), help="Chat examples with split, group and task"),
-        Port("rejects", ("rejects",), help="Rows that could not be used, with the reason"),
+        Port(
+            "examples",
+            ("examples",),
+            optional=True,
+            help="Chat examples with split, group and task",
+        ),
+        Port(
+            "documents",
+            ("documents",),
+            optional=True,
+            help="Documents with text, blocks and split (layout `documents`)",
+        ),
+        Port("rejects", ("rejects",), help="Rows or files that could not be used, and why"),
     ),
     config=IngestConfig,
+    runtime=IngestRuntime,
     run="graftline_ingest.stage:run",
     conserves_rows=True,
 )

@@ -86,7 +86,8 @@ def find_files(root: Path, config: IngestConfig) -> list[SourceFile]:
     if not files:
         raise DataError(
             f"{root.name}: no file of a known format ({', '.join(_FORMATS)}, each also .gz)",
-            "set `format`, or convert the data",
+            "set `format`, or convert the data; md, html, txt, pdf and docx are read by"
+            " `layout: documents`",
         )
     return files
 

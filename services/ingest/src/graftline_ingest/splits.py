@@ -49,6 +49,15 @@ class SplitRule:
             total += settings.fractions[name]
             self._cuts.append((total, name))
 
+    def of_folder(self, name: str) -> str:
+        """Give the split that a folder is called after, as the data spells it; empty if none."""
+        return name if name.lower() in self._names else ""
+
+    def share(self, group: str) -> float:
+        """Give a group's place in [0, 1): a digest of it and the seed, whatever its neighbours."""
+        digest = hashlib.sha256(f"{self._seed}:split:{group}".encode()).digest()
+        return int.from_bytes(digest[:8], "big") / 2**64
+
     def named(self, record: Any, said: str) -> str:
         """Give the split that the data names, or `default`.
 
@@ -76,6 +85,5 @@ class SplitRule:
         """Take a group from train into another split, as the fractions ask."""
         if split != TRAIN or not self._cuts:
             return split
-        digest = hashlib.sha256(f"{self._seed}:split:{group}".encode()).digest()
-        share = int.from_bytes(digest[:8], "big") / 2**64
+        share = self.share(group)
         return next((name for end, name in self._cuts if share < end), TRAIN)

@@ -1,4 +1,4 @@
-"""The stage's function: every record becomes an example or a reject."""
+"""The stage's function: every record becomes an example or a reject, every file a document."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from graftline.errors import DataError
 from graftline.ports import Output, Result
 from graftline_ingest.columns import ExampleColumns
 from graftline_ingest.convert import Converter
+from graftline_ingest.documents.ingestion import ingest_documents
 from graftline_ingest.drafts import Refused
 from graftline_ingest.feeds import Opener
 from graftline_ingest.layouts.detect import (
@@ -25,8 +26,7 @@ if TYPE_CHECKING:
 
     from graftline.context import Context
     from graftline.ports import Inputs
-    from graftline.stage import Runtime
-    from graftline_ingest.config import IngestConfig
+    from graftline_ingest.config import IngestConfig, IngestRuntime
     from graftline_ingest.reading.records import Feed
 
 _ROWS_BETWEEN_LOOKS = 4096
@@ -36,20 +36,22 @@ Item = tuple[int, Any, str]
 """Number, record (or `Malformed`), and what is said of its split."""
 
 
-def run(ctx: Context[Runtime], config: IngestConfig, inputs: Inputs) -> Result:
-    """Read the source into examples and rejects; rows in = examples + rejects.
+def run(ctx: Context[IngestRuntime], config: IngestConfig, inputs: Inputs) -> Result:
+    """Read the source into examples (or documents) and rejects, which add up to what was read.
 
     Raises:
         ConfigError: The layout cannot be told, or the schema is no JSON Schema.
         DataError: The source is empty, cannot be read, is malformed beyond the share that is
             allowed, or gives no example at all.
     """
+    if config.layout == "documents":
+        return ingest_documents(ctx, config, inputs)
     ingestion = _Ingestion(ctx, config)
     return ingestion.run(inputs)
 
 
 class _Ingestion:
-    def __init__(self, ctx: Context[Runtime], config: IngestConfig) -> None:
+    def __init__(self, ctx: Context[IngestRuntime], config: IngestConfig) -> None:
         self._ctx = ctx
         self._config = config
         self._opener = Opener(config, self._count_bytes)

@@ -30,6 +30,7 @@ CONTRACT_MODULES = frozenset(
         "events",
         "identity",
         "keys",
+        "llm",
         "ports",
         "runner",
         "schema",

@@ -23,11 +23,13 @@ _USER = 65532
 # Argo's word for a pod that vanished, or whose own containers failed, is Error. What else was not
 # the step's doing: 75 is "try again"; 130 and 143 are a polite stop, 137 a hard one, which is what
 # a drained or preempted node's pods end with; without an exit code the kubelet threw the pod out
-# before its process ended. Not so a process that took too much memory, and a time-out: both would
+# before its process ended; 255 without a reason is what a node tells of its containers when it has
+# come back. Not so a process that took too much memory, and a time-out: both would
 # end the same way again. (A workflow that somebody stops is never tried again, whatever this says.)
 _NOT_THE_STEPS_DOING = (
     "lastRetry.status == 'Error'"
     " || lastRetry.exitCode == '75'"
+    " || (lastRetry.exitCode == '255' && lastRetry.message contains 'Unknown')"
     " || (lastRetry.exitCode in ['-1', '130', '137', '143']"
     " && !(lastRetry.message contains 'OOMKilled')"
     " && !(lastRetry.message contains 'deadline')"

@@ -1,0 +1,1 @@
+"""The `chunk` stage: documents are cut into chunks with exact spans."""

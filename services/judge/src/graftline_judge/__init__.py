@@ -1,0 +1,1 @@
+"""Graftline's judge: scores for examples, by a language model and by validators; it drops none."""

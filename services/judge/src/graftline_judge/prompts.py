@@ -1,0 +1,79 @@
+"""What the judge is asked about a pair, and the form that its answer must have."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from graftline.domain.answers import JsonAnswer
+from graftline.llm.request import LlmRequest, Message
+
+if TYPE_CHECKING:
+    from graftline_judge.config import JudgeConfig
+    from graftline_judge.pairs import Pair
+
+SEVERITIES = ("low", "medium", "high")
+
+_SCORE = {"type": "integer", "minimum": 0, "maximum": 10}
+_ISSUE = {
+    "type": "object",
+    "properties": {
+        "severity": {"type": "string", "enum": list(SEVERITIES)},
+        "text": {"type": "string"},
+    },
+    "required": ["severity", "text"],
+    "additionalProperties": False,
+}
+# What is wrong comes before the numbers, so that the numbers can follow from it.
+_PROPERTIES = {
+    "issues": {"type": "array", "items": _ISSUE, "maxItems": 4},
+    "factual_accuracy": _SCORE,
+    "completeness": _SCORE,
+    "consistency": _SCORE,
+    "recommendation": {"type": "string"},
+}
+FORM = JsonAnswer(
+    "judgement",
+    {
+        "type": "object",
+        "properties": _PROPERTIES,
+        "required": list(_PROPERTIES),
+        "additionalProperties": False,
+    },
+)
+
+_PLACEHOLDER = re.compile(r"\{(source|question|answer)\}")
+# The texts first: small models keep to the task that they read last, and the pairs of one chunk
+# begin alike, which servers answer faster.
+_FRAME = """\
+Source:
+<<<
+{source}
+>>>
+
+Question:
+<<<
+{question}
+>>>
+
+Answer:
+<<<
+{answer}
+>>>
+
+"""
+# In words: what looks like an example is copied.
+_ANSWER_FORM = """
+Answer with JSON and nothing else: an object with the list "issues", each of them with "severity" \
+and "text", then the numbers "factual_accuracy", "completeness" and "consistency", then \
+"recommendation".
+"""
+
+
+def judge_request(config: JudgeConfig, pair: Pair, tag: Any) -> LlmRequest:
+    """Make the request for a pair's judgement."""
+    frame = "" if "{answer}" in config.prompt else _FRAME
+    values = {"source": pair.source, "question": pair.question, "answer": pair.answer}
+    # Filled once: braces in a row's texts stay what they are.
+    text = _PLACEHOLDER.sub(lambda m: values[m[1]], f"{frame}{config.prompt.strip()}\n")
+    return LlmRequest.of(config.request, [Message("user", text + _ANSWER_FORM)], FORM, tag=tag)

@@ -1,0 +1,12 @@
+"""One client for every stage that asks a language model.
+
+    with LlmSession(config.llm, ctx.runtime, cache=VaultCache(ctx), log=ctx.log) as llm:
+        requests = (LlmRequest.of(config.llm, messages, FORM, tag=row) for row in rows)
+        for request, answer in llm.answer_all(requests):
+            …  # an LlmReply or an LlmFailure, exactly one for each request
+        Result(…, **llm.totals.cost(), figures=llm.totals.figures())
+
+The providers' own libraries speak to the providers, and are imported only where an endpoint of
+that kind is opened; the service that asks depends on them. Ours are the pool of endpoints, the
+cache of answers, the budget and the accounts. How answers are understood is `domain.answers`.
+"""

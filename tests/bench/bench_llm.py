@@ -1,0 +1,175 @@
+"""The LLM client against servers of known capacity: requests a second, as a share of that.
+
+Each server is a process that takes a fixed time for an answer and works on a fixed number at once
+(`slots / latency` requests a second, whatever the client does). The client is measured on 1, 2 and
+8 of them, from its first request to its last answer, warm-up and tail included, with twice as many
+requests in flight as a server works on, so that the next one is there when a slot falls free.
+Beside it stands the provider's own library, used as its documentation shows: one client for each
+server, requests dealt out evenly in advance through a semaphore of the same size. In the last row
+the servers refuse with a 429 what they cannot take, and the client has to find out what they can.
+
+    python tests/bench/bench_llm.py [--seconds 5] [--latency 0.25] [--slots 4] [--json FILE]
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import resource
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from graftline.domain.answers import TextAnswer
+from graftline.llm.config import Endpoint, LlmConfig, LlmRuntime
+from graftline.llm.request import LlmReply, LlmRequest, Message
+from graftline.llm.session import LlmSession
+
+TARGET = 0.95
+CONFIG = LlmConfig(model="bench", max_tokens=64)
+PROMPT = "Write three questions and answers about this paragraph. " + "Some words of a text. " * 40
+
+
+@contextmanager
+def server(latency: float, slots: int, *, reject: bool) -> Iterator[str]:
+    """A server in a process of its own; gives its url."""
+    command = [sys.executable, "-m", "graftline.llm.testing"]
+    command += ["--latency", str(latency), "--slots", str(slots)]
+    command += ["--reject"] if reject else []
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            yield f"http://127.0.0.1:{int(process.stdout.readline())}/v1"
+        finally:
+            process.kill()
+
+
+def ours(urls: list[str], in_flight: int, count: int) -> tuple[float, dict[str, float]]:
+    """Seconds that the client takes for `count` requests, and its figures."""
+    runtime = LlmRuntime(
+        endpoints=[Endpoint(url=url, max_concurrency=in_flight) for url in urls], attempts=50
+    )
+    requests = (
+        LlmRequest.of(CONFIG, [Message("user", f"{PROMPT} {number}")], TextAnswer())
+        for number in range(count)
+    )
+    with LlmSession(CONFIG, runtime) as llm:
+        start = time.perf_counter()
+        replies = sum(isinstance(answer, LlmReply) for _, answer in llm.answer_all(requests))
+        seconds = time.perf_counter() - start
+        assert replies == count
+        return seconds, llm.totals.figures()
+
+
+def by_hand(urls: list[str], in_flight: int, count: int) -> float:
+    """Seconds that the library alone takes."""
+    import openai
+
+    async def run() -> float:
+        clients = [openai.AsyncOpenAI(api_key="none", base_url=url) for url in urls]
+        gates = [asyncio.Semaphore(in_flight) for _ in urls]
+
+        async def ask(number: int) -> None:
+            which = number % len(urls)
+            async with gates[which]:
+                await clients[which].chat.completions.create(
+                    model="bench",
+                    max_tokens=64,
+                    temperature=0.0,
+                    messages=[{"role": "user", "content": f"{PROMPT} {number}"}],
+                )
+
+        start = time.perf_counter()
+        await asyncio.gather(*(ask(number) for number in range(count)))
+        seconds = time.perf_counter() - start
+        for client in clients:
+            await client.close()
+        return seconds
+
+    return asyncio.run(run())
+
+
+def rate(count: int, seconds: float, capacity: float) -> dict[str, float]:
+    """Answers a second, and their share of the capacity."""
+    return {
+        "per_s": round(count / seconds, 1),
+        "share": round(count / seconds / capacity, 4),
+    }
+
+
+def measure(
+    servers: int, latency: float, slots: int, seconds: float, *, reject: bool
+) -> dict[str, object]:
+    """Time both ways on fresh servers."""
+    capacity = servers * slots / latency
+    count = int(seconds * capacity)
+    with ExitStack() as stack:
+        urls = [stack.enter_context(server(latency, slots, reject=reject)) for _ in range(servers)]
+        before = time.process_time()
+        took, figures = ours(urls, 2 * slots, count)
+        cpu = time.process_time() - before
+    row: dict[str, object] = {
+        "servers": servers,
+        "excess": "429" if reject else "queues",
+        "requests": count,
+        "capacity_per_s": capacity,
+        "ours": rate(count, took, capacity),
+        "retries": figures["llm_retries"],
+        "ours_cpu_ms_per_request": round(1000 * cpu / count, 2),
+    }
+    if not reject:
+        with ExitStack() as stack:
+            urls = [
+                stack.enter_context(server(latency, slots, reject=False)) for _ in range(servers)
+            ]
+            took = by_hand(urls, 2 * slots, count)
+        row["library"] = rate(count, took, capacity)
+    return row
+
+
+def main() -> None:
+    """Measure, print a table, and JSON last."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--seconds", type=float, default=5.0, help="of work for each measurement")
+    parser.add_argument("--latency", type=float, default=0.25)
+    parser.add_argument("--slots", type=int, default=4)
+    parser.add_argument("--json", type=Path)
+    options = parser.parse_args()
+    load = os.getloadavg()[0]
+    import openai  # noqa: F401  # its import takes a second, which is nobody's throughput
+
+    rows = [
+        measure(servers, options.latency, options.slots, options.seconds, reject=reject)
+        for servers, reject in ((1, False), (2, False), (8, False), (2, True))
+    ]
+    head = f"{'servers':>7} {'excess':>7} {'capacity/s':>11} {'ours/s':>8} {'share':>7}"
+    print(f"{head} {'library/s':>10} {'share':>7} {'retries':>8} {'CPU ms':>7}")
+    for row in rows:
+        cells = [f"{row['servers']:>7} {row['excess']:>7} {row['capacity_per_s']:>11}"]
+        for name, width in (("ours", 8), ("library", 10)):
+            found = row.get(name, dict.fromkeys(("per_s", "share"), "-"))
+            assert isinstance(found, dict)
+            cells.append(f"{found['per_s']:>{width}} {found['share']:>7}")
+        print(*cells, f"{row['retries']:>8} {row['ours_cpu_ms_per_request']:>7}")
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    result: dict[str, object] = {
+        "rows": rows,
+        "target": TARGET,
+        "latency_s": options.latency,
+        "slots": options.slots,
+        "peak_memory_mib": round(peak),
+    }
+    # What else the machine was doing: shares of a busy machine are noise.
+    result |= {"cpus": os.cpu_count(), "load": [round(load, 2), round(os.getloadavg()[0], 2)]}
+    print(json.dumps(result))
+    if options.json:
+        options.json.write_text(json.dumps(result, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()
