@@ -13,7 +13,7 @@ import threading
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from graftline.store import Manifests, RunRecords, Store
 from graftline.store.names import checkpoints_prefix
@@ -93,6 +93,18 @@ class SeenPod:
     node: str
     image_id: str
     phase: str
+
+
+class LivePod(NamedTuple):
+    """A pod that runs.
+
+    Args:
+        name: Its name.
+        uid: What no other pod ever has.
+    """
+
+    name: str
+    uid: str
 
 
 class PodWatch:
@@ -227,25 +239,30 @@ class Installation:
             time.sleep(1.0)
         raise AssertionError(f"not within {timeout_s:.0f} s: {what}\n{self.kubectl('get', 'pods')}")
 
-    def running_pod(self, workflow: str, step: str, besides: str = "") -> str:
-        """Wait until a step's pod runs, and give its name.
+    def running_pod(self, workflow: str, step: str, besides: LivePod | None = None) -> LivePod:
+        """Wait until a step's pod runs, and give it.
 
         Args:
             workflow: The workflow.
             step: The step.
-            besides: A pod that is not meant.
+            besides: A pod that is not meant. Argo may give the next one the same name.
         """
 
-        def look() -> str:
+        def look() -> LivePod | None:
             selector = f"workflows.argoproj.io/workflow={workflow},graftline.dev/step={step}"
             for pod in self.objects("pods", "-l", selector):
-                name = str(pod["metadata"]["name"])
-                gone = "deletionTimestamp" in pod["metadata"] or name == besides
+                found = LivePod(str(pod["metadata"]["name"]), str(pod["metadata"]["uid"]))
+                gone = "deletionTimestamp" in pod["metadata"] or found == besides
                 if pod["status"]["phase"] == "Running" and not gone:
-                    return name
-            return ""
+                    return found
+            return None
 
-        return str(self.until(look, 600, f"a pod of {step} runs"))
+        found: LivePod = self.until(look, 600, f"a pod of {step} runs")
+        return found
+
+    def kill(self, pod: LivePod) -> None:
+        """Delete a pod by force, as if it had never been."""
+        self.kubectl("delete", "pod", pod.name, "--grace-period=0", "--force")
 
     def wait_for_checkpoint(self, run: str, step: str) -> None:
         """Wait until a running step has saved a checkpoint."""

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.e2e_full, pytest.mark.timeout(2400)]
 
-LONG_TRAINING = "adapter.max_steps=40 adapter.checkpoint_every_s=2"
+LONG_TRAINING = "adapter.max_steps=80 adapter.checkpoint_every_s=2"
 
 
 def adapter_digest(installation: Installation, run: Run) -> str:
@@ -37,14 +37,14 @@ def test_training_killed_twice_makes_the_undisturbed_adapter(
 ):
     overrides = f"{LONG_TRAINING} adapter.lora_alpha=8"
     name = installation.submit(profile="tiny", overrides=overrides)
-    pod = ""
+    pod = None
     for _ in range(2):
         pod = installation.running_pod(name, "adapter", besides=pod)
         installation.wait_for_checkpoint(name, "adapter")
-        installation.kubectl("delete", "pod", pod, "--grace-period=0", "--force")
+        installation.kill(pod)
+    installation.running_pod(name, "adapter", besides=pod)
     run = installation.wait(name)
     assert run.phase == "Succeeded", run.explain()
-    assert run.steps.count("adapter") >= 3, run.explain()
     assert adapter_digest(installation, run) == trained_at_home(tmp_path, overrides)
 
 
@@ -53,7 +53,7 @@ def test_a_drained_gpu_node_moves_training_to_a_later_attempt(
 ):
     overrides = f"{LONG_TRAINING} adapter.lora_alpha=12"
     name = installation.submit(profile="tiny", overrides=overrides)
-    installation.running_pod(name, "adapter")
+    pod = installation.running_pod(name, "adapter")
     node = gpu_node()
     drain = ["--ignore-daemonsets", "--delete-emptydir-data", "--force", "--timeout=120s"]
     selector = "app.kubernetes.io/part-of=graftline"
@@ -61,9 +61,9 @@ def test_a_drained_gpu_node_moves_training_to_a_later_attempt(
         call("kubectl", "drain", node, *drain, f"--pod-selector={selector}")
     finally:
         call("kubectl", "uncordon", node)
+    installation.running_pod(name, "adapter", besides=pod)
     run = installation.wait(name)
     assert run.phase == "Succeeded", run.explain()
-    assert run.steps.count("adapter") >= 2, run.explain()
     assert adapter_digest(installation, run) == trained_at_home(tmp_path, overrides)
 
 
@@ -161,7 +161,7 @@ print(json.dumps({
         assert service["spec"]["ports"][0]["port"] == 8333
         program = code.replace("OTHER", repr(address))
         found = json.loads(
-            installation.kubectl("exec", pod, "-c", "main", "--", "python3", "-c", program)
+            installation.kubectl("exec", pod.name, "-c", "main", "--", "python3", "-c", program)
         )
     finally:
         other.remove()
@@ -181,7 +181,7 @@ def test_an_unknown_parameter_is_refused_with_the_nearest(
     installation: Installation, first_run: Run
 ):
     run = installation.run(profile="tiny", train_row="7")
-    assert (run.phase, run.steps) == ("Failed", ["plan"]), run.explain()
+    assert (run.phase, run.steps) == ("Failed", ["gate", "plan"]), run.explain()
     assert "train_rows" in run.message("plan"), run.explain()
 
 
@@ -224,16 +224,16 @@ def test_a_gpu_that_no_node_has_is_told_while_the_run_waits(
         pod__patch__train=resources_patch(installation, gpu="64"),
     )
     command = [sys.executable, "-m", "graftline_workflows.cli.main", "watch", name]
-    watching = subprocess.Popen(
+    with subprocess.Popen(
         [*command, "-n", installation.namespace],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-    )
-    assert watching.stdout is not None
-    told = any("Insufficient nvidia.com/gpu" in line for line in watching.stdout)
-    call("argo", "stop", "-n", installation.namespace, name)
-    watching.wait(300)
+    ) as watching:
+        assert watching.stdout is not None
+        told = any("Insufficient nvidia.com/gpu" in line for line in watching.stdout)
+        call("argo", "stop", "-n", installation.namespace, name)
+        watching.communicate(timeout=300)
     assert told
     assert installation.wait(name).phase == "Failed"
 

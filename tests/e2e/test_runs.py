@@ -114,14 +114,14 @@ def test_a_swapped_image_builds_its_step_and_what_follows(
 def test_a_training_pod_killed_by_force_goes_on_and_makes_the_same_adapter(
     installation: Installation, first_run: Run, tmp_path: Path
 ):
-    overrides = "adapter.seed=5 adapter.max_steps=24 adapter.checkpoint_every_s=2"
+    overrides = "adapter.seed=5 adapter.max_steps=60 adapter.checkpoint_every_s=2"
     name = installation.submit(profile="tiny", overrides=overrides)
     pod = installation.running_pod(name, "adapter")
     installation.wait_for_checkpoint(name, "adapter")
-    installation.kubectl("delete", "pod", pod, "--grace-period=0", "--force")
+    installation.kill(pod)
+    installation.running_pod(name, "adapter", besides=pod)
     run = installation.wait(name)
     assert run.phase == "Succeeded", run.explain()
-    assert run.steps.count("adapter") == 2, run.explain()
     disturbed = digests(installation.manifests(name))["adapter"]["adapter"]
     assert disturbed == trained_at_home(tmp_path, overrides)
 
