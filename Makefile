@@ -8,7 +8,7 @@ PIP_FLAGS ?= -q
 E2E       ?= e2e
 
 STAGES    := model ingest chunk generate judge curate format train evaluate export report
-PACKAGES  := services/sdk $(STAGES:%=services/%) services/index workflows
+PACKAGES  := services/sdk $(STAGES:%=services/%) services/llm services/index workflows
 LOCKS     := $(PACKAGES:%=%/requirements.lock)
 EDITABLE  := $(PACKAGES:%=-e %)
 SOURCES   := $(PACKAGES:%=%/src)

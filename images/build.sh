@@ -34,6 +34,7 @@ list() {
   done
   echo "planner cpu planner workflows"
   echo "index cpu index services/index"
+  echo "llm cpu llm services/llm"
   echo "store cpu store workflows"
 }
 

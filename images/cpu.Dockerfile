@@ -1,4 +1,5 @@
-# The images without torch: most stages (target `stage`), the planner, the index, the embedded store.
+# The images without torch: most stages (target `stage`), the planner, the index, the language model's server, the
+# embedded store.
 # images/build.sh builds them all; one by hand, from the repository's root:
 #   docker build -f images/cpu.Dockerfile --target stage --build-arg SERVICE=curate --build-arg PROJECT=services/curate .
 ARG BASE=docker.io/library/python:3.11-slim-bookworm
@@ -116,6 +117,18 @@ ENTRYPOINT ["graftline-stage"]
 
 FROM installed AS index
 ENTRYPOINT ["python", "-m", "graftline_index"]
+
+# With the small model that it serves.
+FROM installed AS llm
+# hadolint ignore=DL3002
+USER 0:0
+COPY images/model.lock /opt/graftline/locks/
+RUN --mount=type=bind,from=tools,source=/opt/tools,target=/mnt/tools \
+    --mount=type=cache,target=/mnt/cache \
+    --mount=type=secret,id=ca,target=/etc/ssl/certs/ca-certificates.crt \
+    /mnt/tools/inside/install.sh /opt/graftline /opt/graftline/locks/model.lock
+USER 65532:65532
+ENTRYPOINT ["python", "-m", "graftline_llm"]
 
 # The planner knows this release's stages by their build ids, without having them.
 FROM installed AS release

@@ -40,6 +40,7 @@ INSTALLATIONS: dict[str, dict[str, Any]] = {
     },
     "no-index": {"index": {"enabled": False}},
     "no-policies": {"networkPolicy": {"enabled": False}},
+    "llm": {"llm": {"embedded": {"enabled": True}}},
     "everything": {
         "images": {
             "registry": "registry.example.com/ml/",

@@ -220,6 +220,17 @@ def test_the_store_answers_and_asks_nobody(render):
     assert ports_of(ingress) == {8333}
 
 
+def test_the_language_model_is_for_the_stages_that_ask_and_asks_nobody(render):
+    rendered = render({"llm": {"embedded": {"enabled": True}}})
+    reaching = {s for s in STAGES if 8080 in ports_of(egress(rendered, labels_of("stage", s)))}
+    assert reaching == {"generate", "judge"}
+    assert ports_of(egress(rendered, labels_of("llm"))) == {53, "dns", "dns-tcp"}
+    ingress = rendered.of_kind("NetworkPolicy")["graftline-llm"]["spec"]["ingress"]
+    [peer] = ingress[0]["from"]
+    assert selects(peer["podSelector"], labels_of("stage", "judge"))
+    assert not selects(peer["podSelector"], labels_of("stage", "train"))
+
+
 def test_hub_and_providers_are_for_their_stages_and_not_for_private_addresses(render):
     rendered = render(
         {

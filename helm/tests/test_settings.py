@@ -39,7 +39,7 @@ def test_own_images_are_those_that_no_value_replaces(installation):
             replaced.add(name)
     assert replaced in (set(), {"curate"})
     assert replaced.isdisjoint(own)
-    assert {*STAGES, "planner", "index", "store"} == {*own, *replaced}
+    assert {*STAGES, "planner", "index", "llm", "store"} == {*own, *replaced}
 
 
 def test_defaults(render):
@@ -159,6 +159,26 @@ def test_external_store(render, external):
     assert "StatefulSet" not in {document["kind"] for document in rendered.documents}
     assert "graftline-store" not in rendered.of_kind("Service")
     assert "graftline-store" not in rendered.of_kind("Secret")
+
+
+def test_stages_that_ask_are_told_where_a_language_model_is(render):
+    own = [{"url": "http://vllm.models:8000/v1", "models": ["m"]}]
+    for values, wanted in (
+        ({}, None),
+        ({"embedded": {"enabled": True, "slots": 2}}, "http://graftline-llm:8080/v1"),
+        ({"endpoints": own, "stages": ["judge"]}, "http://vllm.models:8000/v1"),
+    ):
+        rendered = render({"llm": values})
+        for stage in STAGES:
+            environment = rendered.pod_patch(stage)["containers"][0].get("env", [])
+            told = {item["name"]: item["value"] for item in environment}
+            if wanted is None or stage not in values.get("stages", ["generate", "judge"]):
+                assert told == {}
+                continue
+            [endpoint] = json.loads(told["GRAFTLINE_LLM_ENDPOINTS"])
+            assert endpoint["url"] == wanted
+        served = rendered.of_kind("Service").get("graftline-llm")
+        assert (served is not None) == ("embedded" in values)
 
 
 def test_no_index_no_events(render):

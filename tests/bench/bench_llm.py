@@ -38,7 +38,7 @@ PROMPT = "Write three questions and answers about this paragraph. " + "Some word
 @contextmanager
 def server(latency: float, slots: int, *, reject: bool) -> Iterator[str]:
     """A server in a process of its own; gives its url."""
-    command = [sys.executable, "-m", "graftline.llm.testing"]
+    command = [sys.executable, "-m", "graftline.testkit.llm"]
     command += ["--latency", str(latency), "--slots", str(slots)]
     command += ["--reject"] if reject else []
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:

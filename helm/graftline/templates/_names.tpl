@@ -20,7 +20,7 @@ app.kubernetes.io/part-of: graftline
 {{- end -}}
 {{- end }}
 
-{{/* The image of a stage, of `planner`, `index` or `store`: a user's, or the release's own. */}}
+{{/* The image of a stage, of `planner`, `index`, `llm` or `store`: a user's, or the release's own. */}}
 {{- define "graftline.image" -}}
 {{- $root := index . 0 -}}
 {{- $name := index . 1 -}}
@@ -35,6 +35,8 @@ app.kubernetes.io/part-of: graftline
 {{- $values.planner | toJson -}}
 {{- else if eq $name "index" -}}
 {{- $values.index | toJson -}}
+{{- else if eq $name "llm" -}}
+{{- $values.llm.embedded | toJson -}}
 {{- else if eq $name "store" -}}
 {{- $values.store.embedded | toJson -}}
 {{- else -}}
@@ -45,7 +47,7 @@ app.kubernetes.io/part-of: graftline
 {{/* The own images of this release that no value replaces, as JSON: {name: reference}. */}}
 {{- define "graftline.ownImages" -}}
 {{- $own := dict -}}
-{{- range concat (keys .Values.stages | sortAlpha) (list "planner" "index" "store") -}}
+{{- range concat (keys .Values.stages | sortAlpha) (list "planner" "index" "llm" "store") -}}
 {{- $reference := include "graftline.ownImage" (list $ .) -}}
 {{- if eq (include "graftline.image" (list $ .)) $reference -}}
 {{- $_ := set $own . $reference -}}

@@ -15,7 +15,7 @@ runAsNonRoot: true
 capabilities: {drop: [ALL]}
 {{- end }}
 
-{{/* Where a pod of our own may run, and from where its image comes: the values of store or index. */}}
+{{/* Where a pod of our own may run, and from where its image comes: the values of store, index or llm. */}}
 {{- define "graftline.placement" -}}
 {{- $root := index . 0 -}}
 {{- $values := index . 1 -}}
@@ -47,6 +47,11 @@ own. WorkflowTemplates take it as a parameter, so that they are the same on ever
 {{- $_ := set $resources "limits" $limits -}}
 {{- end -}}
 {{- $named := dict -}}
+{{- if has (index . 1) $root.Values.llm.stages -}}
+{{- with include "graftline.llmEndpoints" $root -}}
+{{- $_ := set $named "GRAFTLINE_LLM_ENDPOINTS" (dict "name" "GRAFTLINE_LLM_ENDPOINTS" "value" .) -}}
+{{- end -}}
+{{- end -}}
 {{- range concat $root.Values.runs.env ($stage.env | default list) -}}
 {{- $_ := set $named .name . -}}
 {{- end -}}
@@ -72,4 +77,14 @@ own. WorkflowTemplates take it as a parameter, so that they are the same on ever
 {{- with hasKey $stage "tolerations" | ternary $stage.tolerations $pool.tolerations }}{{ $_ := set $pod "tolerations" . }}{{ end -}}
 {{- with $stage.priorityClassName | default $pool.priorityClassName }}{{ $_ := set $pod "priorityClassName" . }}{{ end -}}
 {{- $pod | toJson -}}
+{{- end }}
+
+{{/* The endpoints of steps that ask a language model and name none, as JSON; empty without any. */}}
+{{- define "graftline.llmEndpoints" -}}
+{{- $llm := .Values.llm -}}
+{{- if $llm.embedded.enabled -}}
+{{- list (dict "url" "http://graftline-llm:8080/v1" "models" (list "smollm2-135m-instruct") "max_concurrency" (int $llm.embedded.slots)) | toJson -}}
+{{- else if $llm.endpoints -}}
+{{- $llm.endpoints | toJson -}}
+{{- end -}}
 {{- end }}

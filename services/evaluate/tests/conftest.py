@@ -7,6 +7,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# A busy machine is no mistake of the code.
+settings.register_profile("graftline", deadline=None)
+settings.load_profile("graftline")
 
 # Tests are imported by path (importlib mode), so what they share must be found by name.
 sys.path.insert(0, str(Path(__file__).parent))

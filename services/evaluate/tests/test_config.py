@@ -15,8 +15,9 @@ from graftline_evaluate.descriptor import STAGE
 SCORER = {"kind": "json_task", "schema": evaluate_rows.SCHEMA}
 
 
-def test_the_planner_fills_in_what_the_model_does():
-    values = {"scorer": SCORER, "max_rows": 3, "few_shot": {"rows": 2}}
+@pytest.mark.parametrize("scorer", [SCORER, {"kind": "qa"}, {"kind": "qa", "low_overlap": 1}])
+def test_the_planner_fills_in_what_the_model_does(scorer):
+    values = {"scorer": scorer, "max_rows": 3, "few_shot": {"rows": 2}}
     filled = fill_defaults(EvaluateConfig.model_json_schema(), values)
     parsed = parse_settings(EvaluateConfig, values, "evaluate")
     assert filled == parsed.model_dump(mode="json", by_alias=True)
@@ -32,7 +33,9 @@ def test_config_and_runtime_share_no_name():
     [
         ({}, "scorer: is required"),
         ({"scorer": {"schema": {}}}, "scorer.kind: is required"),
-        ({"scorer": {**SCORER, "kind": "qa"}}, "scorer.kind: Input should be 'json_task'"),
+        ({"scorer": {**SCORER, "kind": "bleu"}}, "scorer.kind: must be one of 'json_task', 'qa'"),
+        ({"scorer": {**SCORER, "kind": "qa"}}, "scorer.schema: unknown setting"),
+        ({"scorer": {"kind": "qa", "low_overlap": 2}}, "scorer.low_overlap: Input should be less"),
         ({"scorer": {"kind": "json_task"}}, "scorer.schema: is required"),
         (
             {"scorer": {"kind": "json_task", "schema": {"type": "objekt"}}},
@@ -43,6 +46,15 @@ def test_config_and_runtime_share_no_name():
         ({"scorer": SCORER, "splits": []}, "splits: List should have at least 1 item"),
         ({"scorer": SCORER, "split": ["eval"]}, "did you mean 'splits'?"),
         ({"scorer": SCORER, "decoding": {"dtype": "fp8"}}, "decoding.dtype: Input should be"),
+        ({"scorer": SCORER, "forgetting": {"texts": ["a b"]}}, "texts are given, but use is false"),
+        (
+            {"scorer": SCORER, "forgetting": {"use": True, "texts": ["  "]}},
+            "forgetting.texts.0: String should match",
+        ),
+        (
+            {"scorer": SCORER, "forgetting": {"use": True}, "splits": ["forgetting"]},
+            "'forgetting' is what the forgetting probe's figures are called",
+        ),
     ],
 )
 def test_mistakes_are_told(values, message):

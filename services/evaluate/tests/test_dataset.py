@@ -64,13 +64,33 @@ def test_a_row_without_an_answer_is_refused(tmp_path):
         read_eval_rows(folder, ["eval"], None)
 
 
+def test_an_empty_answer_is_refused(tmp_path):
+    folder = evaluate_rows.write_examples(tmp_path, [evaluate_rows.row("unanswerable?", "")])
+    with pytest.raises(DataError, match=r"its answer has no text, .* \(SQuAD 2\)") as raised:
+        read_eval_rows(folder, ["eval"], None)
+    assert "reject such rows" in str(raised.value)
+
+
+def test_where_a_row_comes_from_is_kept(tmp_path):
+    row = {
+        **evaluate_rows.row("question", "answer"),
+        "parents": ["chunk-1"],
+        "source": {"document": "d", "start": 3, "end": 9},
+        "meta": '{"chunk_id":"chunk-1"}',
+    }
+    (found,) = read_eval_rows(evaluate_rows.write_examples(tmp_path, [row]), ["eval"], None)
+    assert found.parents == ("chunk-1",)
+    assert found.source == row["source"]
+    assert found.meta == row["meta"]
+
+
 def test_gold_answers_that_cannot_be_scored_are_named(tmp_path):
     texts = [f"q{index}" for index in range(5)]
     rows = [evaluate_rows.row(text, "no" if text != "q0" else "yes") for text in texts]
     found = read_eval_rows(evaluate_rows.write_examples(tmp_path, rows), ["eval"], None)
     with pytest.raises(DataError, match="4 gold answers cannot be scored: .*: bad; and 1 more"):
-        check_gold(found, lambda text: "" if text == "yes" else "bad")
-    check_gold(found, lambda _: "")
+        check_gold(found, lambda text: "" if text == "yes" else "bad", "mend them")
+    check_gold(found, lambda _: "", "")
 
 
 def test_the_train_pool_does_not_depend_on_order(tmp_path, rows):

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from graftline_evaluate.dataset import read_eval_rows
-from graftline_evaluate.prompts import _common_length, make_prompts, stop_tokens
+from graftline_evaluate.prompts import common_length, make_prompts, stop_tokens
 
 TOKENS = st.lists(st.integers(0, 2), min_size=1, max_size=8)
 
@@ -16,7 +16,7 @@ TOKENS = st.lists(st.integers(0, 2), min_size=1, max_size=8)
 @given(TOKENS, st.lists(TOKENS, min_size=1, max_size=6))
 def test_the_common_prefix(prefix, rests):
     prompts = [prefix + rest for rest in rests]
-    shared = _common_length(prompts)
+    shared = common_length(prompts)
     assert len({tuple(prompt[:shared]) for prompt in prompts}) == 1
     assert shared < min(map(len, prompts))
     longer = {tuple(prompt[: shared + 1]) for prompt in prompts}

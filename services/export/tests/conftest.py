@@ -92,7 +92,7 @@ def model(smollm_metadata: dict[str, Any], tmp_path_factory: pytest.TempPathFact
     return folder
 
 
-def make_adapter(model: Path, folder: Path, **settings: Any) -> Path:
+def make_adapter(model: Path, folder: Path, strength: float = 0.3, **settings: Any) -> Path:
     """Write a random adapter for the model, strong enough to change its answers."""
     import torch
     from peft import LoraConfig, get_peft_model
@@ -106,7 +106,7 @@ def make_adapter(model: Path, folder: Path, **settings: Any) -> Path:
         peft = get_peft_model(base, LoraConfig(task_type="CAUSAL_LM", **options))
     for name, value in peft.named_parameters():
         if "lora_B" in name:
-            torch.nn.init.normal_(value, std=0.3)
+            torch.nn.init.normal_(value, std=strength)
     peft.save_pretrained(str(folder))
     config = json.loads((folder / "adapter_config.json").read_text())
     config |= {"base_model_name_or_path": NAME, "revision": "abc"}

@@ -30,7 +30,9 @@ def test_every_setting_is_documented_and_names_are_disjoint():
 @pytest.mark.parametrize(
     ("values", "said"),
     [
-        ({"formats": ["ollama"]}, "'ollama' needs 'gguf'"),
+        ({"formats": ["ollama"]}, "'ollama' needs 'gguf' or 'gguf-adapter'"),
+        ({"formats": ["gguf"], "parity": {"ollama": "always"}}, "nothing to ask without 'ollama'"),
+        ({"adapter_from": "smollm2"}, "needs 'gguf-adapter' in `formats`"),
         ({"formats": ["peft", "peft"]}, "named once"),
         ({"gguf_type": "q4_k_m"}, "gguf_type"),
         ({"parity": {"prompt": 3}}, "did you mean 'prompts'"),

@@ -10,8 +10,8 @@ from graftline_export.modelfile import Modelfile, safe_name
 
 def make(**more):
     settings = {
-        "gguf": "a.f16.gguf", "template": "{{ .Prompt }}", "system": "", "stops": ("<|im_end|>",),
-        "num_ctx": 2048, "temperature": 0.0, **more,
+        "source": "./a.f16.gguf", "template": "{{ .Prompt }}", "system": "", "num_ctx": 2048,
+        "stops": ("<|im_end|>",), "temperature": 0.0, **more,
     }  # fmt: skip
     return Modelfile(**settings).text()
 
@@ -19,9 +19,14 @@ def make(**more):
 def test_all_of_it():
     assert make(system="Be\nkind.", license="MIT", temperature=0.7) == (
         'FROM ./a.f16.gguf\nTEMPLATE """{{ .Prompt }}"""\nSYSTEM """Be\nkind."""\n'
-        "PARAMETER num_ctx 2048\nPARAMETER temperature 0.7\n"
+        "PARAMETER num_ctx 2048\nPARAMETER temperature 0.7\nPARAMETER repeat_penalty 1\n"
         'PARAMETER stop "<|im_end|>"\nLICENSE """MIT"""\n'
     )
+
+
+def test_an_adapter_stands_behind_its_base():
+    text = make(source="smollm2:135m", adapter="a.adapter.gguf")
+    assert text.startswith("FROM smollm2:135m\nADAPTER ./a.adapter.gguf\nTEMPLATE ")
 
 
 def test_three_quotes_cannot_be_said():

@@ -1,12 +1,14 @@
 """Jinja chat templates become Go templates that say the same, or are refused."""
 
 import json
+from functools import cache
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
+from graftline.domain.chat_templates import FAMILIES, with_begin
 from graftline.errors import DataError
 from graftline_export.go_template import render
 from graftline_export.ollama_template import (
@@ -100,7 +102,7 @@ text = st.text(st.characters(codec="utf-8", exclude_characters="\x00"), min_size
 )
 
 
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 @given(st.lists(text, min_size=1, max_size=5), st.none() | text)
 def test_any_content_is_said_as_it_is(contents, system):
     render_chat, pieces = jinja(CHATML_DEFAULT), derive(jinja(CHATML_DEFAULT))
@@ -110,6 +112,39 @@ def test_any_content_is_said_as_it_is(contents, system):
     if system:
         messages.insert(0, {"role": "system", "content": system})
     assert render(pieces.go(), go_values(messages)) == render_chat(messages)
+
+
+@cache
+def family_pieces(family):
+    render_chat = jinja(with_begin(FAMILIES[family], begins=True))
+    return render_chat, derive(render_chat, "<s>")
+
+
+@pytest.mark.parametrize(
+    ("family", "stops"),
+    [
+        ("alpaca", ["</s>"]),
+        ("chatml", ["<|im_end|>", "<|im_start|>"]),
+        ("llama", ["<|eot_id|>", "<|start_header_id|>", "<|end_header_id|>"]),
+        ("gemma", ["<end_of_turn>", "<start_of_turn>"]),
+        ("qwen", ["<|im_end|>", "<|im_start|>"]),
+        ("mistral", ["</s>", "[INST]"]),
+    ],
+)
+@settings(max_examples=30, deadline=None)
+@given(st.lists(text, min_size=1, max_size=5), st.none() | text)
+def test_templates_for_base_models_can_be_said(family, stops, contents, system):
+    """Any contents, white space around them included, in Ollama as in training."""
+    render_chat, pieces = family_pieces(family)
+    assert stop_texts(pieces, SPECIAL) == stops
+    turns = contents if len(contents) % 2 else contents[:-1]
+    roles = ["user", "assistant"] * 3
+    messages = [
+        {"role": role, "content": f" {said}\n"} for role, said in zip(roles, turns, strict=False)
+    ]
+    if system:
+        messages.insert(0, {"role": "system", "content": system})
+    assert "<s>" + render(pieces.go(), go_values(messages)) == render_chat(messages)
 
 
 def test_an_unfinished_answer_is_left_open():

@@ -61,3 +61,11 @@ def test_too_many_near_ties_are_refused():
     few.check(0.05, str)
     with pytest.raises(DataError, match="2 of 40 tokens"):
         few.check(0.04, str)
+
+
+def test_a_position_that_could_not_be_asked_counts_as_neither():
+    comparison = Comparison("ollama", 0.2)
+    comparison.add("p1", [1, 1, 1, 1], [1, None, 2, 1], lambda at, token: 0.1)
+    summary = comparison.summary()
+    assert (summary["tokens"], summary["same_tokens"], summary["not_asked"]) == (3, 2, 1)
+    assert (summary["near_ties"], summary["identical_answers"]) == (1, 0)

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 
+from graftline.domain.chat_templates import FAMILIES, with_begin
 from graftline.domain.examples import example, message
 from graftline.domain.rows import EXAMPLES, RowWriter
 
@@ -185,6 +186,21 @@ MODELS = {
     "thinking": (lambda: byte_level(["<|im_start|>", "<|im_end|>"]), THINKING, "", "<|im_end|>"),
     "plain": (lambda: byte_level(["<|end|>"]), PLAIN, "", "<|end|>"),
 }
+# A base model of each family with the template that the stage `model` gives it: the tokenizer of
+# its kind (the name in MODELS), and what ends an answer.
+FAMILY_MODELS = {
+    "family-alpaca": ("plain", "<|end|>"),
+    "family-chatml": ("chatml", "<|im_end|>"),
+    "family-llama": ("llama3", "<|eot_id|>"),
+    "family-gemma": ("gemma", "<end_of_turn>"),
+    "family-qwen": ("chatml", "<|im_end|>"),
+    "family-mistral": ("mistral", "</s>"),
+    "family-mistral-plain-inst": ("mistral-plain-inst", "</s>"),
+}
+for _name, (_kind, _end) in FAMILY_MODELS.items():
+    _make, _, _bos, _ = MODELS[_kind]
+    _family = FAMILIES[_name.split("-")[1]]
+    MODELS[_name] = (_make, with_begin(_family, begins=bool(_bos)), _bos, _end)
 
 
 def write_model(folder: Path, name: str, **config) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 
 
@@ -60,3 +61,18 @@ def test_moralchoice_by_a_field_map(ingest, real_data):
     assert done.result.rows_in == 1367
     assert done.answers[0] == {"kill": "No", "rule": "Do not kill"}
     assert set(done.splits) == {"train", "eval"}
+
+
+def test_instructlab_taxonomy(ingest, real_data):
+    done = ingest(real_data / "a-taxonomy-qna", layout="instructlab")
+    assert not done.rejects
+    assert len(done.examples) == 97
+    assert len({row["group"] for row in done.examples}) == 16
+    sources = [json.loads(row["meta"]).get("source_text", "") for row in done.examples]
+    assert sum(map(bool, sources)) == 41
+    knowledge = ingest(
+        real_data / "a-taxonomy-qna", layout="instructlab", include=["knowledge/*", "*/grounded/*"]
+    )
+    assert [row["id"] for row in knowledge.examples] == [
+        row["id"] for row, source in zip(done.examples, sources, strict=True) if source
+    ]

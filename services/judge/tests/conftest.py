@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -14,8 +13,8 @@ from hypothesis import settings
 
 from graftline.domain.examples import example, message
 from graftline.domain.rows import read_rows
-from graftline.llm.testing import Act, Asked, LlmServer
 from graftline.testkit.examples import write_examples
+from graftline.testkit.llm import Act, FunctionModel
 from graftline.testkit.local import FolderVault, StageRun, run_stage
 from graftline_judge.descriptor import STAGE
 
@@ -38,32 +37,9 @@ def scores(
     }
 
 
-class FakeJudge:
-    """Says what a function makes of a conversation's first message; counts what it is asked."""
-
-    def __init__(self, says: Callable[[str], Act]) -> None:
-        self.says = says
-        self.asked: Counter[str] = Counter()
-        self.server = LlmServer(self._act)
-
-    def _act(self, asked: Asked) -> Act:
-        text = asked.body["messages"][0]["content"]  # also where a correction follows
-        self.asked[text] += 1
-        return self.says(text)
-
-    @property
-    def requests(self) -> int:
-        return self.asked.total()
-
-    @property
-    def runtime(self) -> dict[str, Any]:
-        endpoint = {"url": self.server.url, "max_concurrency": 8}
-        return {"endpoints": [endpoint], "attempts": 2, "wait_s": 1}
-
-
 @pytest.fixture
-def model() -> Iterator[FakeJudge]:
-    fake = FakeJudge(lambda text: Act(json.dumps(scores(9))))
+def model() -> Iterator[FunctionModel]:
+    fake = FunctionModel(lambda text: Act(json.dumps(scores(9))))
     with fake.server:
         yield fake
 
@@ -111,22 +87,11 @@ class Judged:
     def summary(self) -> dict[str, Any]:
         return json.loads((self.run.outputs["metrics"] / "summary.json").read_text())
 
-    @property
-    def digests(self) -> dict[str, bytes]:
-        return {
-            f"{port}/{path.name}": path.read_bytes()
-            for port, folder in self.run.outputs.items()
-            for path in sorted(folder.iterdir())
-        }
-
-    def log(self, level: str) -> str:
-        return "\n".join(text for found, text in self.run.events.lines if found == level)
-
 
 class Court:
     """Runs the stage on rows, with a fake judge and a vault that may be shared."""
 
-    def __init__(self, folder: Path, model: FakeJudge) -> None:
+    def __init__(self, folder: Path, model: FunctionModel) -> None:
         self.folder = folder
         self.model = model
         self.runs = 0
@@ -161,7 +126,7 @@ class Court:
 
 
 @pytest.fixture
-def court(tmp_path: Path, model: FakeJudge) -> Court:
+def court(tmp_path: Path, model: FunctionModel) -> Court:
     return Court(tmp_path, model)
 
 

@@ -30,7 +30,10 @@ def test_every_setting_is_described_and_defaults_are_json():
 def test_the_descriptor():
     described = STAGE.describe()
     ports = [(port.name, port.optional, port.repeated) for port in described.inputs]
-    assert ports == [("examples", False, True), ("chunks", True, False)]
-    assert [port.name for port in described.outputs] == ["examples", "metrics"]
+    assert ports == [
+        *(("examples", True, True), ("chunks", True, False), ("answers", True, True)),
+    ]
+    outputs = [(port.name, port.optional) for port in described.outputs]
+    assert outputs == [("examples", True), ("metrics", False)]
     assert described.ranks
     assert described.conserves_rows

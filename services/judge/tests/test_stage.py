@@ -15,8 +15,8 @@ from graftline.domain.documents import CHUNKS
 from graftline.domain.examples import message
 from graftline.domain.rows import RowWriter
 from graftline.errors import Cancelled, ConfigError, DataError, TransientError
-from graftline.llm.testing import Act
 from graftline.testkit.examples import write_examples
+from graftline.testkit.llm import Act
 from graftline.testkit.local import run_stage
 from graftline_judge.descriptor import STAGE
 
@@ -132,7 +132,7 @@ def test_rows_that_no_model_can_judge_ask_nobody(court, model, say):
     assert model.requests == 0
     assert done.summary["judged"] == 0
     assert done.summary["mean"]["overall"] is None
-    assert "UNJUDGED: 2 no-answer, 1 no-question, 1 no-source" in done.log("error")
+    assert "UNJUDGED: 2 no-answer, 1 no-question, 1 no-source" in done.run.said("error")
 
 
 def chunk_rows(texts):
@@ -195,7 +195,7 @@ def test_the_same_cache_gives_the_same_bytes_with_one_two_and_three_ranks(court,
         parts = [court.judge(rows, vault=vault, rank=r, ranks=ranks) for r in range(ranks)]
         (vault.folder / "cache").rename(court.folder / "one" / "cache")
         assert [part.result is None for part in parts] == [True] * (ranks - 1) + [False]
-        assert parts[-1].digests == alone.digests
+        assert parts[-1].run.files == alone.run.files
     assert model.requests == asked
 
 
@@ -221,7 +221,7 @@ def test_a_run_that_was_killed_asks_for_no_judged_row_again(court, model, say):
     assert len(again) <= refused
     requests = model.requests
     (vault.folder / "checkpoints").rename(vault.folder / "aside")
-    assert court.judge(rows, vault=vault).digests == done.digests
+    assert court.judge(rows, vault=vault).run.files == done.run.files
     assert model.requests == requests
 
 
@@ -230,7 +230,7 @@ def test_units_that_are_committed_need_no_model(court, model, say):
     vault = court.vault()
     first = court.judge(rows, vault=vault)
     again = court.judge(rows, vault=vault, runtime={"llm": {}})
-    assert again.digests == first.digests
+    assert again.run.files == first.run.files
     assert again.result.input_tokens == first.result.input_tokens
     assert model.requests == 70
 
@@ -247,7 +247,7 @@ def test_a_unit_that_mostly_failed_on_the_way_is_not_kept(court, model, say):
 
     model.says = says
     vault = court.vault()
-    with pytest.raises(TransientError, match="of 10 rows of one unit, 6 got no answer: 6 server"):
+    with pytest.raises(TransientError, match="of 10 requests of one unit, 6 failed: 6 server"):
         court.judge(rows, vault=vault, runtime={"llm": llm})
     asked = model.requests
     model.says = lambda text: say.judgement(9)
@@ -320,7 +320,7 @@ def test_inputs_that_cannot_be_used(court, say, tmp_path):
     folder = tmp_path / "odd"
     folder.mkdir()
     pq.write_table(pa.table({"id": ["a"]}), folder / "part-00000.parquet")
-    with pytest.raises(DataError, match="input 'odd' holds no examples: it lacks parents"):
+    with pytest.raises(DataError, match="input 'odd' holds other rows: it lacks parents"):
         run_stage(
             STAGE,
             tmp_path / "work",

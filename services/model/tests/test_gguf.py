@@ -131,7 +131,9 @@ def test_no_chat_template_tells_the_setting(tiny, tmp_path):
     [
         ("{% for m in messages %}", "cannot be rendered"),
         ("{{ raise_exception('no users') }}", "no users"),
-        ("hello", "does not show the user's message"),
+        ("{# hello #}", "does not show the user's message"),
+        ("hello", "'hello' is neither a family .* nor a Jinja text"),
+        ("chat-ml", "did you mean 'chatml'"),
     ],
 )
 def test_wrong_template_in_the_settings_is_a_config_error(tiny, tmp_path, template, said):

@@ -4,10 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from graftline_report.charts import bars, curve, histogram, intervals, thin, ticks
-from graftline_report.findings import Interval
+from graftline_report.charts import bands, bars, curve, histogram, intervals, thin, ticks
 from graftline_report.lineage import draw, layers
-from graftline_report.stage import spell_bytes, spell_figure, spell_seconds
+from graftline_report.metrics import Interval
+from graftline_report.spelling import spell_bytes, spell_figure, spell_seconds
 
 numbers = st.floats(-1e6, 1e6)
 
@@ -42,6 +42,30 @@ def test_the_other_plots_are_well_formed():
     xml.dom.minidom.parseString(str(bars([("a<b", 1.0, "1 & 2")])))
     xml.dom.minidom.parseString(str(histogram([{"from": 0, "to": 8, "rows": 3}], "tokens")))
     assert str(curve([("x", [])], "a", "b")) == ""
+
+
+@given(st.lists(numbers, min_size=3, max_size=3), numbers)
+def test_figures_that_are_no_shares_stay_inside_their_plot(values, target):
+    low, middle, high = sorted(values)
+    drawn = intervals([("p", "adapted", Interval(middle, low, high))], target, share=False)
+    page = xml.dom.minidom.parseString(str(drawn)).documentElement
+    width = float(page.getAttribute("viewBox").split()[2])
+    (dot,) = page.getElementsByTagName("circle")
+    places = [float(dot.getAttribute("cx"))]
+    for line in page.getElementsByTagName("line"):
+        places += [float(line.getAttribute("x1")), float(line.getAttribute("x2"))]
+    assert all(0 <= place <= width for place in places)
+
+
+@given(st.lists(st.integers(0, 10**6), min_size=10, max_size=10), st.floats(0, 10))
+def test_bands_are_pale_exactly_below_the_threshold(rows, threshold):
+    counts = [{"from": n, "to": n + 1, "rows": found} for n, found in enumerate(rows)]
+    page = xml.dom.minidom.parseString(str(bands(counts, threshold))).documentElement
+    pale = ["left-out" in box.getAttribute("class") for box in page.getElementsByTagName("rect")]
+    assert pale == [n + 1 <= threshold for n in range(10)]
+    tall = [float(box.getAttribute("height")) for box in page.getElementsByTagName("rect")]
+    assert tall[rows.index(max(rows))] == max(tall)
+    assert str(bands([], threshold)) == ""
 
 
 def test_every_step_stands_right_of_what_it_was_made_from():

@@ -19,6 +19,7 @@ from graftline.errors import (
 )
 from graftline.ports import kind_value
 from graftline.v1 import plan_pb2, stage_pb2
+from graftline_workflows.engine.language_model import check_servers
 from graftline_workflows.engine.leftovers import end_leftovers
 from graftline_workflows.engine.local import Limits, LocalEngine
 from graftline_workflows.engine.process import check_rules, check_stages
@@ -172,6 +173,7 @@ class RecipeRun:
         plan = self.planner.plan()
         to_build = [item.request for item in plan.steps if not item.cached]
         check_stages(to_build)
+        check_servers(to_build)
         touched = {text.partition("=")[0].partition(".")[0] for text in self._overrides}
         check_rules(item for item in to_build if item.step in touched and not item.image)
         return plan

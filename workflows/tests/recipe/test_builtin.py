@@ -51,6 +51,15 @@ OWN = (  # as recipes/README.md shows it
 )
 
 
+WAYS = {  # each recipe as its users call it
+    "json-extraction": {"made up": (), "snips": SNIPS, "own": OWN},
+    "docs-qa": {
+        "documents": ("source=docs", "definitions=docs", "llm.endpoints=[{url: 'http://h/v1'}]")
+    },
+    "judge-check": {"taxonomy": ("source=taxonomy",)},
+}
+
+
 def resolved(*overrides: str, profile: str = "cpu", name: str = "json-extraction") -> Any:
     return resolve_recipe(name, profile, overrides, catalog=CATALOG, own=toy_code)
 
@@ -70,9 +79,9 @@ def keys(*overrides: str, **more: Any) -> dict[str, str]:
     return {step.request.step: step.request.key for step in plan.steps}
 
 
-def changed(*overrides: str) -> list[str]:
+def changed(*overrides: str, given: tuple[str, ...] = (), **more: Any) -> list[str]:
     """Name the steps whose key the overrides change."""
-    before, after = keys(), keys(*overrides)
+    before, after = keys(*given, **more), keys(*given, *overrides, **more)
     assert before.keys() == after.keys()
     return [name for name in before if before[name] != after[name]]
 
@@ -98,8 +107,14 @@ def test_recipes_and_profiles_were_found():
     }
 
 
-@pytest.mark.parametrize(("name", "profile"), PROFILES)
-@pytest.mark.parametrize("overrides", [(), SNIPS, OWN], ids=["made up", "snips", "own"])
+@pytest.mark.parametrize(
+    ("name", "profile", "overrides"),
+    [
+        pytest.param(name, profile, overrides, id=f"{name}-{profile}-{way}")
+        for name, profile in PROFILES
+        for way, overrides in WAYS[name].items()
+    ],
+)
 def test_the_stages_take_what_the_recipe_gives_them(
     stages: dict[str, Stage], name: str, profile: str, overrides: tuple[str, ...]
 ):
@@ -116,9 +131,9 @@ def test_the_stages_take_what_the_recipe_gives_them(
 
 @pytest.mark.parametrize(("name", "profile"), PROFILES)
 def test_a_gate_has_its_metrics_step_and_every_profile_its_own_thresholds(name: str, profile: str):
-    recipe = resolved(profile=profile, name=name)
-    assert recipe.gate is not None
-    assert any(
+    recipe = resolved(*next(iter(WAYS[name].values())), profile=profile, name=name)
+    assert (recipe.gate is None) == (name == "judge-check")
+    assert recipe.gate is None or any(
         output.name == "metrics" for output in recipe.step(recipe.gate.step).descriptor.outputs
     )
     assert recipe.description
@@ -159,6 +174,26 @@ def test_the_data_seed_changes_everything_but_the_model():
         "export",
         "report",
     ]
+
+
+@pytest.mark.parametrize(
+    ("override", "first"),
+    [
+        ("format.threshold=7.5", "format"),
+        ("judge.weights={factual_accuracy: 0.6, completeness: 0.2, consistency: 0.2}", "judge"),
+        ("generate.questions_per_chunk=1", "generate"),
+        ("llm_model=other", "generate"),
+        ("llm.max_total_tokens=9", ""),
+    ],
+)
+def test_what_of_docs_qa_is_built_again(override: str, first: str):
+    order = ["generate", "curate", "judge", "format", "adapter", "adapted"]
+    after = changed(override, given=("source=docs",), name="docs-qa")
+    assert [name for name in order if name in after] == (
+        order[order.index(first) :] if first else []
+    )
+    # The base is evaluated on all questions about held-out documents, whatever the judge says.
+    assert ("baseline" in after) == (first == "generate")
 
 
 def test_other_decoding_of_the_baseline_retrains_nothing():

@@ -89,6 +89,21 @@ def test_what_the_user_sets_wins_and_the_last_one_of_all(resolve: Resolver):
     assert tune.runtime == {"threads": 8, "device": "cpu"}
 
 
+def test_a_name_that_the_recipe_sets_deeper_may_be_given_alone(resolve: Resolver):
+    end = "examples: [made, own]}\n"
+    text = RECIPE.replace(end, f"{end}    with: {{way: {{kind: slow, patience: 1}}}}\n")
+    way = resolve("pick.patience=5", text=text).step("pick").config["way"]
+    assert way == {"kind": "slow", "patience": 5}
+    [problem] = problems_of(resolve, "pick.speed=2", text=text)
+    assert "unknown setting 'speed' of stage 'pick'" in problem
+
+
+def test_a_name_that_is_set_in_two_places_must_be_given_whole(resolve: Resolver):
+    text = RECIPE.replace("answer_schema: {}", "answer_schema: {a: {x: 1}, b: {x: 2}}")
+    [problem] = problems_of(resolve, "tune.x=3", text=text)
+    assert "say 'tune.answer_schema.a.x' or 'tune.answer_schema.b.x'" in problem
+
+
 def test_a_part_of_a_parameter_that_is_json_can_be_set(resolve: Resolver):
     text = RECIPE.replace(
         "words: {", "way: {type: json, default: {kind: fast, speed: 1}}\n  words: {"

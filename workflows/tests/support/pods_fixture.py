@@ -113,7 +113,7 @@ class Pods:
             reporter = StepReporter(EventSource(run, step, 0), EventStream(""))
             with tempfile.TemporaryDirectory(dir=self.folder) as name:
                 StepExecution(
-                    stage, stage.load_run(), request, Path(name), reporter, request.image
+                    stage, stage.load_run, request, Path(name), reporter, request.image
                 ).run()
 
     def gate(self, run: str, failures: list[dict[str, Any]] | None = None) -> Ended:

@@ -67,6 +67,9 @@ def cut(text: str, places: Places, measure: Measure, sizes: Sizes) -> Iterator[S
         if start < fresh and rank > PROSE_WORST:
             # Without the repetition, code or a row may stay whole.
             alone = _with_indentation(text, start, fresh, sizes.most)
+            if measure.count(alone, total) <= sizes.most:
+                yield Span(alone, total)
+                return
             other, other_rank = _choose(text, fresh, alone, total, places, measure, sizes)
             if other_rank < rank:
                 start, place = alone, other

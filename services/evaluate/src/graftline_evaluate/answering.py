@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from graftline.canonical import canonical_json, digest_of
+from graftline.canonical import digest_of
 from graftline_evaluate.decoding import Answer, make_decoder
+from graftline_evaluate.kept import keep, restore
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from graftline.context import Context
     from graftline_evaluate.config import EvaluateConfig, EvaluateRuntime
     from graftline_evaluate.prompts import Prompts
-
-_ANSWERS = "answers.json"
 
 
 @dataclass
@@ -25,11 +21,13 @@ class Work:
     """What was done in this process, for the figures.
 
     Args:
-        total: Rows to answer, all variants together.
-        done: Rows answered so far, restored ones included.
+        total: Rows to answer and texts to read for their probability, all variants together.
+        done: Those that are done so far, restored ones included.
         decoded_tokens: Tokens written here.
         read_tokens: Prompt tokens read here; a shared prefix counts once.
         seconds: Time that decoding took here.
+        forced_tokens: Tokens read here for their probability; a shared prefix does not count.
+        forcing_seconds: Time that this took here.
     """
 
     total: int
@@ -37,6 +35,8 @@ class Work:
     decoded_tokens: int = 0
     read_tokens: int = 0
     seconds: float = 0.0
+    forced_tokens: int = 0
+    forcing_seconds: float = 0.0
 
 
 def answer_all(
@@ -67,7 +67,8 @@ def answer_all(
         name = f"{variant}-{start // size:05d}"
         # What was asked is part of a unit: answers to other prompts are not taken for these.
         digest = digest_of([prompts.prefix, asked, sorted(stop)])
-        found = _restore(ctx, name, digest)
+        kept = restore(ctx, name, digest)
+        found = None if kept is None else [Answer(tuple(told), ended) for told, ended in kept]
         if found is None:
             began = time.perf_counter()
             if decoder is None:
@@ -79,7 +80,7 @@ def answer_all(
                 )
                 work.read_tokens += decoder.prefix_tokens
             found = decoder.decode(asked, lambda ended: _look_up(ctx, work, ended))
-            _keep(ctx, name, digest, found)
+            keep(ctx, name, digest, [[list(a.tokens), a.finished] for a in found])
             work.seconds += time.perf_counter() - began
             work.decoded_tokens += sum(len(answer.tokens) + answer.finished for answer in found)
             work.read_tokens += sum(map(len, asked))
@@ -93,21 +94,3 @@ def answer_all(
 def _look_up(ctx: Context[EvaluateRuntime], work: Work, ended: int) -> None:
     ctx.raise_if_stopping()
     ctx.progress(work.done + ended, work.total, "rows")
-
-
-def _keep(ctx: Context[EvaluateRuntime], name: str, digest: str, answers: Sequence[Answer]) -> None:
-    folder = ctx.scratch(f"keep-{name}")
-    content = {"asked": digest, "answers": [[list(a.tokens), a.finished] for a in answers]}
-    (folder / _ANSWERS).write_text(canonical_json(content), encoding="utf-8")
-    ctx.checkpoint(name, folder)
-
-
-def _restore(ctx: Context[EvaluateRuntime], name: str, digest: str) -> list[Answer] | None:
-    folder = ctx.scratch(f"restore-{name}")
-    if not ctx.restore(name, folder):
-        return None
-    content = json.loads((folder / _ANSWERS).read_text(encoding="utf-8"))
-    if content["asked"] != digest:
-        ctx.log(f"checkpoint {name} answers other prompts; it is made again", "warning")
-        return None
-    return [Answer(tuple(tokens), finished) for tokens, finished in content["answers"]]

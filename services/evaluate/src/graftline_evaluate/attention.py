@@ -8,11 +8,14 @@ the whole prompt; only the order of sums differs.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from transformers import AttentionInterface
 from transformers.cache_utils import Cache, CacheLayerMixin
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 ATTENTION = "graftline_shared_prefix"
 
@@ -95,9 +98,58 @@ Prefix = list[tuple[torch.Tensor, torch.Tensor]]
 """Keys and values of the shared prefix by layer, each of shape (heads, tokens, size)."""
 
 
-def prefix_of(cache: RowsCache) -> Prefix:
-    """Give the single row of a cache as a prefix."""
+@torch.inference_mode()
+def read_prefix(model: Any, prefix: Sequence[int]) -> Prefix:
+    """Read what texts begin with, once for all of them.
+
+    Args:
+        model: One whose attention is `ATTENTION`.
+        prefix: At least one token.
+    """
+    cache = RowsCache(int(model.config.num_hidden_layers), 1, len(prefix))
+    ids = torch.tensor([list(prefix)], device=model.device)
+    positions = torch.arange(len(prefix), device=ids.device)[None]
+    next_logits(model, ids, positions, causal(len(prefix), ids.device), cache, None)
     return [(layer.keys[0].contiguous(), layer.values[0].contiguous()) for layer in cache.layers]
+
+
+def next_logits(
+    model: Any,
+    ids: torch.Tensor,
+    positions: torch.Tensor,
+    mask: torch.Tensor | None,
+    cache: RowsCache,
+    prefix: Prefix | None,
+) -> torch.Tensor:
+    """Read the next tokens of rows, and give the logits behind the last of them.
+
+    Args:
+        model: One whose attention is `ATTENTION`.
+        ids: Shape (rows, columns).
+        positions: Likewise, counted from the prefix's beginning.
+        mask: As `attend` takes it.
+        cache: Where the rows' keys and values are, and go.
+        prefix: What stands before every row, if anything.
+
+    Returns:
+        Shape (rows, vocabulary).
+    """
+    out = model(
+        input_ids=ids,
+        position_ids=positions,
+        attention_mask=mask,
+        past_key_values=cache,
+        use_cache=True,
+        logits_to_keep=1,
+        shared_prefix=prefix,
+    )
+    logits: torch.Tensor = out.logits[:, -1]
+    return logits
+
+
+def causal(width: int, device: Any) -> torch.Tensor:
+    """Give the mask by which each of a row's tokens sees itself and those before it."""
+    return torch.ones((width, width), dtype=torch.bool, device=device).tril()[None, None]
 
 
 def attend(

@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import (
+    Field,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+    field_validator,
+    model_validator,
+)
+from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from graftline.config import Config, Runtime, Settings
+
+FORGETTING = "forgetting"
+"""The forgetting probe's figures stand under this name where those of a split would."""
 
 
 class JsonTask(Settings):
@@ -48,6 +59,48 @@ class JsonTask(Settings):
         return self
 
 
+class QuestionAnswering(Settings):
+    """Score free-text answers against a reference, and the reference by its probability."""
+
+    kind: Literal["qa"] = Field(description="This scorer.")
+    low_overlap: float = Field(
+        default=0.3,
+        ge=0,
+        le=1,
+        description="An answer with a lower token F1 is a failure, `low-overlap`. It decides what "
+        "rows are called, and no metric.",
+    )
+
+
+def _without_tag(value: Any, union: ValidatorFunctionWrapHandler) -> Any:
+    """Tell a scorer's mistakes in the paths that users wrote; pydantic puts the tag into them."""
+    try:
+        return union(value)
+    except ValidationError as error:
+        details = [_scorer_detail(dict(found)) for found in error.errors()]
+        raise ValidationError.from_exception_data("scorer", details) from error
+
+
+def _scorer_detail(found: dict[str, Any]) -> InitErrorDetails:
+    if found["type"] == "union_tag_not_found":
+        return InitErrorDetails(type="missing", loc=("kind",), input=found["input"])
+    if found["type"] == "union_tag_invalid":
+        words = f"must be one of {found['ctx']['expected_tags']}"
+        kind = PydanticCustomError("setting", "{words}", {"words": words})
+        return InitErrorDetails(type=kind, loc=("kind",), input=found["ctx"]["tag"])
+    where = tuple(found["loc"][1:])
+    if found["type"] in ("missing", "extra_forbidden"):
+        return InitErrorDetails(type=found["type"], loc=where, input=found["input"])
+    words = found["msg"].removeprefix("Value error, ")
+    kind = PydanticCustomError("setting", "{words}", {"words": words})
+    return InitErrorDetails(type=kind, loc=where, input=found["input"])
+
+
+Scorer = Annotated[
+    JsonTask | QuestionAnswering, Field(discriminator="kind"), WrapValidator(_without_tag)
+]
+
+
 class Decoding(Settings):
     """How answers are decoded: greedily, without penalties, alike for baseline and adapted.
 
@@ -67,7 +120,7 @@ class Decoding(Settings):
 
 
 class FewShot(Settings):
-    """The variant `few_shot`: the same task with the full schema and examples in its prompt."""
+    """The variant `few_shot`: the same task with examples in its prompt, and the schema if any."""
 
     use: Literal["baseline", "always", "never"] = Field(
         default="baseline",
@@ -76,6 +129,28 @@ class FewShot(Settings):
     rows: int = Field(
         default=3, ge=0, le=64, description="Examples shown, chosen from the train split."
     )
+
+
+class Forgetting(Settings):
+    """The forgetting probe: the perplexity of texts that have nothing to do with the task."""
+
+    use: bool = Field(
+        default=False,
+        description="Measure `forgetting_perplexity`: how well the model still predicts general "
+        "texts. Give it to baseline and adapted alike.",
+    )
+    texts: list[Annotated[str, Field(pattern=r"\S")]] = Field(
+        default=[],
+        max_length=1000,
+        description="Plain texts to use; of none, 40 that come with the stage are taken: "
+        "paragraphs, questions and answers of general knowledge, in English.",
+    )
+
+    @model_validator(mode="after")
+    def _texts_are_used(self) -> Self:
+        if self.texts and not self.use:
+            raise ValueError("texts are given, but use is false: set use to true as well")
+        return self
 
 
 class EvaluateConfig(Config):
@@ -91,16 +166,28 @@ class EvaluateConfig(Config):
         ge=1,
         description="Rows of each split; of more, a fixed choice by id is taken. Null for all.",
     )
-    # With a second scorer this becomes a union told apart by `kind`; hence `kind` is required.
-    scorer: JsonTask = Field(description="How answers are scored; `kind` names the scorer.")
+    scorer: Scorer = Field(
+        description="How answers are scored: `kind: json_task` for answers that are to be JSON, "
+        "`kind: qa` for free text."
+    )
     decoding: Decoding = Field(default=Decoding(), description="How answers are decoded.")
     few_shot: FewShot = Field(default=FewShot(), description="The variant `few_shot`.")
+    forgetting: Forgetting = Field(default=Forgetting(), description="The forgetting probe.")
     confidence: float = Field(
         default=0.95, gt=0.5, lt=1, description="Level of the confidence intervals."
     )
     bootstrap_samples: int = Field(
         default=2000, ge=100, le=100_000, description="Resamplings behind bootstrap intervals."
     )
+
+    @model_validator(mode="after")
+    def _split_is_no_probe(self) -> Self:
+        if self.forgetting.use and FORGETTING in self.splits:
+            raise ValueError(
+                f"splits: '{FORGETTING}' is what the forgetting probe's figures are called; "
+                "rename that split, or set forgetting.use to false"
+            )
+        return self
 
 
 class EvaluateRuntime(Runtime):

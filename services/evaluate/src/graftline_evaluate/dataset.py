@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 TRAIN_SPLIT = "train"
 _TRAIN_POOL_ROWS = 512
 _NAMED_ROWS = 3
-_COLUMNS = ("id", "group", "split", "messages", "tools")
+_COLUMNS = ("id", "parents", "source", "group", "split", "messages", "tools", "meta")
 
 
 @dataclass(frozen=True)
@@ -34,6 +34,9 @@ class EvalRow:
         messages: The prompt: all messages but the last, null keys dropped.
         gold: The last message's text.
         tools: JSON Schemas of tools, for the chat template.
+        parents: Ids of what the example was made of.
+        source: Where in a document that stands, as `rows.SPAN`, if it is known.
+        meta: Whatever else is known of the example, as canonical JSON.
     """
 
     id: str
@@ -42,6 +45,9 @@ class EvalRow:
     messages: tuple[dict[str, Any], ...]
     gold: str
     tools: tuple[dict[str, Any], ...] | None
+    parents: tuple[str, ...] = ()
+    source: dict[str, Any] | None = None
+    meta: str = "{}"
 
     @property
     def key(self) -> tuple[str, str]:
@@ -86,12 +92,13 @@ def read_eval_rows(folder: Path, splits: Sequence[str], max_rows: int | None) ->
     return rows
 
 
-def check_gold(rows: Iterable[EvalRow], problem: Callable[[str], str]) -> None:
+def check_gold(rows: Iterable[EvalRow], problem: Callable[[str], str], advice: str) -> None:
     """Check every gold answer.
 
     Args:
         rows: The rows.
         problem: Gives why a text can be no gold answer, or nothing.
+        advice: What to do about it.
 
     Raises:
         DataError: Some are not what they should be; against those no answer could be right, so
@@ -99,10 +106,7 @@ def check_gold(rows: Iterable[EvalRow], problem: Callable[[str], str]) -> None:
     """
     wrong = [f"{row.id} ({row.split}): {told}" for row in rows if (told := problem(row.gold))]
     if wrong:
-        raise DataError(
-            f"{len(wrong)} gold answers cannot be scored: {name_some(wrong)}",
-            "correct `scorer.schema` or reject these rows before (curate)",
-        )
+        raise DataError(f"{len(wrong)} gold answers cannot be scored: {name_some(wrong)}", advice)
 
 
 def read_train_pool(folder: Path) -> list[EvalRow]:
@@ -114,9 +118,15 @@ def read_train_pool(folder: Path) -> list[EvalRow]:
 
 def _eval_row(row: dict[str, Any]) -> EvalRow:
     messages = compact(row["messages"])
-    if len(messages) < 2 or messages[-1]["role"] != "assistant" or not answer(row):
+    if len(messages) < 2 or messages[-1]["role"] != "assistant":
         raise DataError(
             f"row {row['id']} ({row['split']}): the last message is no assistant's answer"
+        )
+    if not answer(row):
+        raise DataError(
+            f"row {row['id']} ({row['split']}): its answer has no text, as that of a "
+            "question that nothing answers (SQuAD 2)",
+            "an empty answer cannot be scored: reject such rows before (curate)",
         )
     tools = json.loads(row["tools"]) if row["tools"] else None
     return EvalRow(
@@ -126,6 +136,9 @@ def _eval_row(row: dict[str, Any]) -> EvalRow:
         messages=tuple(messages[:-1]),
         gold=answer(row),
         tools=tuple(tools) if tools else None,
+        parents=tuple(row["parents"]),
+        source=row["source"],
+        meta=row["meta"],
     )
 
 

@@ -18,7 +18,14 @@ from typing import TYPE_CHECKING, Any
 import torch
 from transformers import GenerationConfig
 
-from graftline_evaluate.attention import ATTENTION, Prefix, RowsCache, prefix_of
+from graftline_evaluate.attention import (
+    ATTENTION,
+    Prefix,
+    RowsCache,
+    causal,
+    next_logits,
+    read_prefix,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -76,7 +83,7 @@ class SharedPrefixDecoder:
         self._layers = int(model.config.num_hidden_layers)
         self.prefix_tokens = len(prefix)
         model.set_attn_implementation(ATTENTION)
-        self._prefix = self._read_prefix(prefix) if prefix else None
+        self._prefix = read_prefix(model, prefix) if prefix else None
 
     @torch.inference_mode()
     def decode(
@@ -97,14 +104,6 @@ class SharedPrefixDecoder:
             each_step(len(prompts) - len(batch.slots))
             tokens = self._step(batch)
 
-    def _read_prefix(self, prefix: Sequence[int]) -> Prefix:
-        cache = RowsCache(self._layers, 1, len(prefix))
-        ids = torch.tensor([list(prefix)], device=self._model.device)
-        with torch.inference_mode():
-            positions = torch.arange(len(prefix), device=ids.device)[None]
-            self._forward(ids, positions, _causal(ids.shape[1], ids.device), cache, None)
-        return prefix_of(cache)
-
     def _read(self, batch: _Batch) -> list[int]:
         """Read the prompts, some rows at a time; give each row's first token."""
         width = batch.ids.shape[1]
@@ -118,7 +117,7 @@ class SharedPrefixDecoder:
             padding = batch.padding[part]
             positions = (columns[None] - padding[:, None]).clamp(min=0) + self.prefix_tokens
             real = columns[None] >= padding[:, None]
-            mask = _causal(width, columns.device) & real[:, None, None, :]
+            mask = causal(width, columns.device) & real[:, None, None, :]
             # A padding query sees itself, or its softmax would have nothing to sum over.
             mask = mask | torch.eye(width, dtype=torch.bool, device=columns.device)
             first += self._forward(batch.ids[part], positions, mask, batch.cache, self._prefix)
@@ -147,16 +146,8 @@ class SharedPrefixDecoder:
         cache: RowsCache,
         prefix: Prefix | None,
     ) -> list[int]:
-        out = self._model(
-            input_ids=ids,
-            position_ids=positions,
-            attention_mask=mask,
-            past_key_values=cache,
-            use_cache=True,
-            logits_to_keep=1,
-            shared_prefix=prefix,
-        )
-        tokens: list[int] = out.logits[:, -1].argmax(-1).tolist()
+        logits = next_logits(self._model, ids, positions, mask, cache, prefix)
+        tokens: list[int] = logits.argmax(-1).tolist()
         return tokens
 
 
@@ -277,7 +268,3 @@ class _Batch:
                 self.padding[slot] = self.padding[last]
                 self.slots[slot] = self.slots[last]
             self.slots.pop()
-
-
-def _causal(width: int, device: Any) -> torch.Tensor:
-    return torch.ones((width, width), dtype=torch.bool, device=device).tril()[None, None]

@@ -1,12 +1,14 @@
 """The variant `few_shot`: what a base model is told besides the training prompt.
 
-The full schema is added to the system message, and examples from the train split stand before
-the question as turns of the conversation, as chat models saw them in their own training.
+Examples from the train split stand before the question as turns of the conversation, as chat
+models saw them in their own training. Where answers have a schema, it is added to the system
+message.
 """
 
 from __future__ import annotations
 
 import json
+import statistics
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -26,7 +28,7 @@ class FewShotPrompt:
     """What stands before each question.
 
     Args:
-        schema_text: Added to the system message.
+        schema_text: Added to the system message; empty where there is no schema.
         examples: Shown as turns.
     """
 
@@ -36,27 +38,47 @@ class FewShotPrompt:
     def around(self, messages: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
         """Put the schema and the examples before a question (its messages without the answer)."""
         system, question = _split_system(messages)
-        text = f"{system}\n\n{self.schema_text}" if system else self.schema_text
-        shown: list[dict[str, Any]] = []
+        text = "\n\n".join(part for part in (system, self.schema_text) if part)
+        shown: list[dict[str, Any]] = [{"role": "system", "content": text}] if text else []
         for example in self.examples:
             shown += _split_system(example.messages)[1]
             shown.append({"role": "assistant", "content": example.gold})
-        return [{"role": "system", "content": text}, *shown, *question]
+        return [*shown, *question]
 
 
-def make_few_shot(schema: dict[str, Any], pool: Sequence[EvalRow], rows: int) -> FewShotPrompt:
+def make_few_shot(
+    schema: dict[str, Any] | None, pool: Sequence[EvalRow], rows: int
+) -> FewShotPrompt:
     """Choose examples and write the schema.
 
     Args:
-        schema: Of the answers.
-        pool: Train rows to choose from; those whose answer is no JSON are passed over.
+        schema: Of the answers; nothing where they are free text.
+        pool: Train rows to choose from. With a schema, those whose answer is no JSON are passed
+            over.
         rows: How many.
 
     Raises:
         DataError: There are not so many.
     """
+    if schema is None:
+        return FewShotPrompt("", tuple(_choose_typical(pool, rows)))
     spelled = json.dumps(schema, ensure_ascii=False)
     return FewShotPrompt(f"{_SCHEMA_INTRODUCTION}\n{spelled}", tuple(_choose(pool, rows)))
+
+
+def _choose_typical(pool: Sequence[EvalRow], rows: int) -> list[EvalRow]:
+    """Take rows whose answers are as long as most are, no two of a group while others are left.
+
+    They show what an answer looks like: how long, in which tone. Of equals the shorter row, then
+    the first in the pool, is taken.
+    """
+    _refuse_few(len(pool), rows)
+    usual = statistics.median(len(row.gold) for row in pool) if pool else 0
+    ranked = sorted(pool, key=lambda row: (abs(len(row.gold) - usual), _size(row)))
+    first_of_group = {row.group: row for row in reversed(ranked)}
+    fresh = [row for row in ranked if first_of_group[row.group] is row]
+    others = [row for row in ranked if first_of_group[row.group] is not row]
+    return [*fresh, *others][:rows]
 
 
 def _choose(pool: Sequence[EvalRow], rows: int) -> list[EvalRow]:
@@ -67,18 +89,14 @@ def _choose(pool: Sequence[EvalRow], rows: int) -> list[EvalRow]:
     Of equals the shorter one, then the first in the pool, is taken.
     """
     answers = [(row, parsed.value) for row in pool if (parsed := parse(row.gold)).ok]
-    if len(answers) < rows:
-        raise DataError(
-            f"few_shot.rows is {rows}, but only {len(answers)} rows of the train split are usable",
-            "give the examples a train split, or set few_shot.rows or few_shot.use: never",
-        )
+    _refuse_few(len(answers), rows)
     shown_by = [_traits(value) for _, value in answers]
     counts: dict[tuple[str, str], int] = {}
     for traits in shown_by:
         for trait in traits:
             counts[trait] = counts.get(trait, 0) + 1
     common = [{trait for trait in traits if counts[trait] > 1} for traits in shown_by]
-    lengths = [len(row.gold) + sum(_length(m) for m in row.messages) for row, _ in answers]
+    lengths = [_size(row) for row, _ in answers]
     shown: set[tuple[str, str]] = set()
     left = list(range(len(answers)))
     chosen = []
@@ -107,5 +125,13 @@ def _split_system(messages: Sequence[dict[str, Any]]) -> tuple[str, list[dict[st
     return "", list(messages)
 
 
-def _length(message: dict[str, Any]) -> int:
-    return len(message.get("content") or "")
+def _refuse_few(usable: int, rows: int) -> None:
+    if usable < rows:
+        raise DataError(
+            f"few_shot.rows is {rows}, but only {usable} rows of the train split are usable",
+            "give the examples a train split, or set few_shot.rows or few_shot.use: never",
+        )
+
+
+def _size(row: EvalRow) -> int:
+    return len(row.gold) + sum(len(message.get("content") or "") for message in row.messages)

@@ -51,10 +51,10 @@ def make_prompts(
     """
     prompts = []
     for row in rows:
-        messages = few_shot.around(row.messages) if few_shot else list(row.messages)
-        prompts.append(_tokens(tokenizer, messages, row))
+        text = render(tokenizer, question(row, few_shot), row, generation_prompt=True)
+        prompts.append(tokens_of(tokenizer, text))
     _refuse_long(rows, prompts, longest, few_shot is not None)
-    shared = _common_length(prompts)
+    shared = common_length(prompts)
     return Prompts(tuple(prompts[0][:shared]), tuple(tuple(p[shared:]) for p in prompts))
 
 
@@ -81,12 +81,30 @@ def stop_tokens(tokenizer: Any, model: Any) -> frozenset[int]:
     return frozenset(found)
 
 
-def _tokens(tokenizer: Any, messages: list[dict[str, Any]], row: EvalRow) -> list[int]:
+def question(row: EvalRow, few_shot: FewShotPrompt | None) -> list[dict[str, Any]]:
+    """Give the messages that ask for a row's answer."""
+    return few_shot.around(row.messages) if few_shot else list(row.messages)
+
+
+def render(
+    tokenizer: Any, messages: list[dict[str, Any]], row: EvalRow, *, generation_prompt: bool
+) -> str:
+    """Write messages as the chat template has them.
+
+    Args:
+        tokenizer: With a chat template.
+        messages: What is written.
+        row: Whose messages they are; it gives the tools.
+        generation_prompt: Whether the beginning of an answer is to follow.
+
+    Raises:
+        DataError: The template refuses them.
+    """
     try:
-        text = tokenizer.apply_chat_template(
+        text: str = tokenizer.apply_chat_template(
             messages,
             tools=list(row.tools) if row.tools else None,
-            add_generation_prompt=True,
+            add_generation_prompt=generation_prompt,
             tokenize=False,
             date_string=TEMPLATE_DATE,
         )
@@ -94,6 +112,11 @@ def _tokens(tokenizer: Any, messages: list[dict[str, Any]], row: EvalRow) -> lis
         raise DataError(
             f"row {row.id} ({row.split}): the model's chat template refuses its messages: {error}"
         ) from error
+    return text
+
+
+def tokens_of(tokenizer: Any, text: str) -> list[int]:
+    """Tokenise a rendered text, which has its special tokens in it."""
     tokens: list[int] = tokenizer(text, add_special_tokens=False)["input_ids"]
     return tokens
 
@@ -116,7 +139,7 @@ def _refuse_long(
         )
 
 
-def _common_length(prompts: list[list[int]]) -> int:
+def common_length(prompts: list[list[int]]) -> int:
     """Count the tokens that all prompts begin with, leaving each at least one of its own."""
     first, last = min(prompts), max(prompts)
     most = min(len(prompt) for prompt in prompts) - 1

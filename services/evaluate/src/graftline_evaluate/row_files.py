@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from graftline.canonical import canonical_json
-from graftline.domain.rows import MESSAGE
+from graftline.domain.rows import MESSAGE, SPAN
 from graftline.errors import DataError
 
 if TYPE_CHECKING:
@@ -20,48 +19,48 @@ METRICS_FILE = "metrics.json"
 ROWS_FILE = "rows.parquet"
 RESULT_FILES = {"baseline": "baseline_results.json", "adapted": "lora_results.json"}
 
-ROWS = pa.schema(
-    [
-        pa.field("id", pa.string(), nullable=False),
-        pa.field("split", pa.string(), nullable=False),
-        pa.field("group", pa.string(), nullable=False),
-        pa.field("variant", pa.string(), nullable=False),
-        # The last message of the prompt: what the model was asked.
-        pa.field("prompt", pa.string(), nullable=False),
-        # The training prompt's messages; what `few_shot` adds stands in metrics.json.
-        pa.field("messages", pa.list_(MESSAGE), nullable=False),
-        pa.field("gold", pa.string(), nullable=False),
-        # All that the model wrote, stop token excepted.
-        pa.field("output", pa.string(), nullable=False),
-        # Whether a stop token ended it, and not the limit of tokens.
-        pa.field("finished", pa.bool_(), nullable=False),
-        pa.field("input_tokens", pa.int32(), nullable=False),
-        pa.field("output_tokens", pa.int32(), nullable=False),
-        pa.field("json_valid", pa.bool_(), nullable=False),
-        pa.field("schema_valid", pa.bool_(), nullable=False),
-        pa.field("intent_correct", pa.bool_()),
-        pa.field("exact_match", pa.bool_(), nullable=False),
-        pa.field("entity_tp", pa.int32(), nullable=False),
-        pa.field("entity_fp", pa.int32(), nullable=False),
-        pa.field("entity_fn", pa.int32(), nullable=False),
-        # Equality of each closed field, as canonical JSON: {"needs_clarification":true}.
-        pa.field("fields", pa.string(), nullable=False),
-        # The first thing that is wrong, as a name to count by and as a line; empty if nothing is.
-        pa.field("failure", pa.string(), nullable=False),
-        pa.field("reason", pa.string(), nullable=False),
-    ]
+_BEFORE = (
+    pa.field("id", pa.string(), nullable=False),
+    pa.field("split", pa.string(), nullable=False),
+    pa.field("group", pa.string(), nullable=False),
+    pa.field("variant", pa.string(), nullable=False),
+    # The last message of the prompt: what the model was asked.
+    pa.field("prompt", pa.string(), nullable=False),
+    # The training prompt's messages; what `few_shot` adds stands in metrics.json.
+    pa.field("messages", pa.list_(MESSAGE), nullable=False),
+    pa.field("gold", pa.string(), nullable=False),
+    # All that the model wrote, stop token excepted.
+    pa.field("output", pa.string(), nullable=False),
+    # Whether a stop token ended it, and not the limit of tokens.
+    pa.field("finished", pa.bool_(), nullable=False),
+    pa.field("input_tokens", pa.int32(), nullable=False),
+    pa.field("output_tokens", pa.int32(), nullable=False),
+)
+_AFTER = (
+    # The first thing that is wrong, as a name to count by and as a line; empty if nothing is.
+    pa.field("failure", pa.string(), nullable=False),
+    pa.field("reason", pa.string(), nullable=False),
+    # Where the example comes from, as in `rows.EXAMPLES`.
+    pa.field("parents", pa.list_(pa.string()), nullable=False),
+    pa.field("source", SPAN),
+    pa.field("meta", pa.string(), nullable=False),
 )
 
 
-def write_rows(folder: Path, rows: Sequence[dict[str, Any]]) -> None:
-    """Write rows.parquet; `fields` is given as a dict."""
-    spelled = [{**row, "fields": canonical_json(row["fields"])} for row in rows]
-    table = pa.Table.from_pylist(spelled, schema=ROWS)
+def write_rows(folder: Path, rows: Sequence[dict[str, Any]], columns: Sequence[pa.Field]) -> None:
+    """Write rows.parquet.
+
+    Args:
+        folder: Where.
+        rows: With every column.
+        columns: The scorer's own.
+    """
+    table = pa.Table.from_pylist(list(rows), schema=pa.schema([*_BEFORE, *columns, *_AFTER]))
     pq.write_table(table, folder / ROWS_FILE, compression="zstd")
 
 
 def read_baseline(folder: Path) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """Read a baseline's metrics and rows, with `fields` as a dict.
+    """Read a baseline's metrics and rows.
 
     Raises:
         DataError: They are not there, cannot be read, or are not a baseline's.
@@ -69,8 +68,6 @@ def read_baseline(folder: Path) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     try:
         metrics = json.loads((folder / METRICS_FILE).read_text(encoding="utf-8"))
         rows = pq.read_table(folder / ROWS_FILE, use_threads=False).to_pylist()
-        for row in rows:
-            row["fields"] = json.loads(row["fields"])
         role = metrics["role"]
     except (OSError, KeyError, TypeError, ValueError, pa.ArrowException) as error:
         raise DataError(f"baseline: it is no metrics of an evaluate step: {error}") from error

@@ -2,10 +2,10 @@
 
 - Shares of rows: Wilson's score interval [Wilson 1927; Brown, Cai and DasGupta 2001], which holds
   at 0 and 1 and for few rows; two roles on the same rows: McNemar's exact test.
-- Entity precision, recall and F1 are ratios of counts that cluster in rows: the percentile
-  bootstrap over rows [Efron and Tibshirani 1993, chapter 13], and for two roles the paired
-  bootstrap, drawing the same rows for both. Where every row agrees (all right), the bootstrap's
-  interval has no width; it says nothing of rows that were never seen.
+- Means of scores, perplexities, and entity precision, recall and F1 are ratios of sums over rows:
+  the percentile bootstrap over rows [Efron and Tibshirani 1993, chapter 13], and for two roles the
+  paired bootstrap, drawing the same rows for both. Where every row agrees (all right), the
+  bootstrap's interval has no width; it says nothing of rows that were never seen.
 """
 
 from __future__ import annotations
@@ -88,17 +88,16 @@ class Bootstrap:
         low, high = np.quantile(drawn, self._quantiles)
         return Interval(value, float(low), float(high))
 
-    def totals(self, counts: NDArray[Any]) -> NDArray[np.int64]:
+    def totals(self, counts: NDArray[Any]) -> NDArray[Any]:
         """Sum each draw's rows.
 
         Args:
-            counts: Shape (rows, columns).
+            counts: Shape (rows, columns), whole numbers or float64.
 
         Returns:
             Shape (samples, columns).
         """
-        whole = counts.astype(np.int64)
-        return np.concatenate([whole[drawn].sum(axis=1) for drawn in self._draws(len(whole))])
+        return np.concatenate([counts[drawn].sum(axis=1) for drawn in self._draws(len(counts))])
 
     def p_value(self, differences: NDArray[np.float64]) -> float:
         """Test whether drawn differences lie to both sides of zero (two-sided).

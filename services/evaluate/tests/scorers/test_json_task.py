@@ -109,7 +109,9 @@ def test_without_intent_there_is_no_intent_metric():
     scorer = JsonTaskScorer(config)
     assert scorer.score(GOLD, GOLD).intent_correct is None
     assert scorer.score("no", GOLD).intent_correct is None
-    assert "intent_accuracy" not in scorer.proportions
+    names = [measure.name for measure in scorer.measures]
+    assert "intent_accuracy" not in names
+    assert names[-2:] == ["exact_match", "urgent_accuracy"]
     assert scorer.closed_fields == ("urgent",)
 
 

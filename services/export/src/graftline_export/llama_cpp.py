@@ -24,9 +24,10 @@ class LlamaCpp:
         gguf: The file.
         context: Tokens that a prompt and its answer take at most.
         threads: CPU threads.
+        adapter: A GGUF adapter to put on it.
     """
 
-    def __init__(self, gguf: Path, context: int, threads: int) -> None:
+    def __init__(self, gguf: Path, context: int, threads: int, adapter: Path | None = None) -> None:
         """Load the model.
 
         Raises:
@@ -43,10 +44,12 @@ class LlamaCpp:
         params.cpuparams_batch.n_threads = threads
         params.warmup = False
         params.verbosity = -1
+        if adapter is not None:
+            params.lora_adapters = [xllamacpp.CommonAdapterLoraInfo(str(adapter), 1.0)]
         try:
             self._server: Any = xllamacpp.Server(params)
         except (RuntimeError, ValueError) as error:
-            raise DataError(f"llama.cpp cannot load {gguf.name}: {error}") from error
+            raise DataError(f"llama.cpp cannot load {(adapter or gguf).name}: {error}") from error
         self._address = str(self._server.listening_address)
         # A proxy from the environment has no business with loopback.
         self._open = urllib.request.build_opener(urllib.request.ProxyHandler({})).open

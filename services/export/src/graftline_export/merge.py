@@ -49,6 +49,19 @@ def merged_parameters(model: Any) -> dict[str, Callable[[], torch.Tensor]]:
     return found
 
 
+def scalings(model: Any) -> dict[str, float]:
+    """Give, by module, what the product of its two LoRA matrices is multiplied by.
+
+    Args:
+        model: A `PeftModel`.
+    """
+    return {
+        name: float(module.scaling[module.active_adapters[0]])
+        for name, module in model.base_model.model.named_modules()
+        if isinstance(module, BaseTunerLayer)
+    }
+
+
 def _changes_bias(module: Any, part: str) -> bool:
     return part == "bias" and any(getattr(module, "lora_bias", {}).values())
 

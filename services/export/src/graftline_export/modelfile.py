@@ -13,25 +13,28 @@ _NAME_REST = re.compile(r"[^a-z0-9._-]+")
 
 @dataclass(frozen=True)
 class Modelfile:
-    """What Ollama is to know of a GGUF.
+    """What Ollama is to know of a model.
 
     Args:
-        gguf: The file's name, beside the Modelfile.
+        source: What it is made from: a GGUF beside the Modelfile (`./a.gguf`), or a model that
+            Ollama has.
         template: The Go template.
         system: The system prompt; empty for none.
         stops: Texts that end an answer.
         num_ctx: Context length in tokens.
         temperature: 0 for greedy.
         license: The licence's text; empty for none.
+        adapter: A GGUF adapter's file name, beside the Modelfile; empty for none.
     """
 
-    gguf: str
+    source: str
     template: str
     system: str
     stops: tuple[str, ...]
     num_ctx: int
     temperature: float
     license: str = ""
+    adapter: str = ""
 
     def text(self) -> str:
         """Write it down.
@@ -39,11 +42,16 @@ class Modelfile:
         Raises:
             DataError: A text holds the three quotes that would end it.
         """
-        lines = [f"FROM ./{self.gguf}", f"TEMPLATE {_quoted('TEMPLATE', self.template)}"]
+        lines = [f"FROM {self.source}"]
+        if self.adapter:
+            lines.append(f"ADAPTER ./{self.adapter}")
+        lines.append(f"TEMPLATE {_quoted('TEMPLATE', self.template)}")
         if self.system:
             lines.append(f"SYSTEM {_quoted('SYSTEM', self.system)}")
         lines.append(f"PARAMETER num_ctx {self.num_ctx}")
         lines.append(f"PARAMETER temperature {self.temperature:g}")
+        # Ollama's own default, 1.1, would make other answers than those that were compared.
+        lines.append("PARAMETER repeat_penalty 1")
         lines += [f"PARAMETER stop {json.dumps(stop, ensure_ascii=False)}" for stop in self.stops]
         if self.license:
             lines.append(f"LICENSE {_quoted('LICENSE', self.license)}")

@@ -45,13 +45,14 @@ class Comparison:
     prompts: int = 0
     tokens: int = 0
     same_answers: int = 0
+    not_asked: int = 0
     differences: list[Difference] = field(default_factory=list)
 
     def add(
         self,
         prompt: str,
         expected: Sequence[int],
-        choices: Sequence[int],
+        choices: Sequence[int | None],
         gap: Callable[[int, int], float],
     ) -> None:
         """Compare one answer.
@@ -59,16 +60,19 @@ class Comparison:
         Args:
             prompt: The prompt's id.
             expected: The reference's tokens.
-            choices: The form's choice at each of these positions.
+            choices: The form's choice at each of these positions; `None` where it could not be
+                asked.
             gap: For a position and the form's token: how far below the reference's choice it is.
         """
         found = [
             Difference(prompt, at, one, other, gap(at, other))
             for at, (one, other) in enumerate(zip(expected, choices, strict=True))
-            if one != other
+            if other is not None and one != other
         ]
+        left_out = sum(choice is None for choice in choices)
         self.prompts += 1
-        self.tokens += len(expected)
+        self.tokens += len(expected) - left_out
+        self.not_asked += left_out
         self.same_answers += not found
         self.differences += found
 
@@ -91,6 +95,7 @@ class Comparison:
             "same_tokens": self.tokens - len(self.differences),
             "near_ties": len(self.near_ties),
             "disagreements": len(self.disagreements),
+            "not_asked": self.not_asked,
         }
 
     def check(self, max_near_tie_share: float, show: Callable[[int], str]) -> None:

@@ -28,9 +28,10 @@ BUILT_IN = (
 
 @dataclass(frozen=True)
 class Prompt:
-    """A conversation that waits for an answer, as the model sees it."""
+    """A conversation that waits for an answer, and as the model sees it."""
 
     id: str
+    messages: tuple[dict[str, Any], ...]
     text: str
     tokens: tuple[int, ...]
 
@@ -96,7 +97,7 @@ def make_prompts(
         if len(tokens) > longest:
             too_long += 1
         else:
-            prompts.append(Prompt(name, text, tokens))
+            prompts.append(Prompt(name, tuple(messages), text, tokens))
     if not prompts:
         raise DataError(
             f"no prompt for the parity check: {too_long} are longer than {longest} tokens"

@@ -66,8 +66,8 @@ def load_chat_model(folder: Path, today: str) -> ChatModel:
         raise ConfigError(
             f"model {name} has no chat template (neither chat_template.jinja nor chat_template in "
             "tokenizer_config.json)",
-            "use the instruction-tuned variant of the model, or give its folder a "
-            "chat_template.jinja",
+            "use the instruction-tuned variant of the model, or set `chat_template` of the step "
+            "that makes the model",
         )
     if "default" not in sources:
         raise ConfigError(

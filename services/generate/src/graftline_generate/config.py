@@ -192,8 +192,10 @@ class GenerateConfig(Config):
 class GenerateRuntime(Runtime):
     """How the task qa reaches its model."""
 
-    llm: LlmRuntime = Field(
-        default=LlmRuntime(), description="The servers that answer, how they are asked, budgets."
+    llm: LlmRuntime | None = Field(
+        default=None,
+        description="The servers that answer, how they are asked, budgets; null for tasks that "
+        "ask nobody.",
     )
     max_failed_share: float = Field(
         default=0.5,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -16,44 +16,13 @@ from hypothesis import settings
 from graftline.canonical import canonical_json
 from graftline.domain.documents import CHUNKS, chunk_id, document_id
 from graftline.domain.rows import RowWriter, read_rows
-from graftline.llm.testing import Act, Asked, LlmServer
+from graftline.testkit.llm import Act, FunctionModel
 from graftline.testkit.local import FolderVault, StageRun, run_stage
 from graftline_generate.descriptor import STAGE
 
 # Shared machines are slow at times; a law is not about time.
 settings.register_profile("graftline", deadline=None)
 settings.load_profile("graftline")
-
-
-class FakeModel:
-    """A model that is a function from a conversation's first message; it counts what it is asked.
-
-    Args:
-        says: What it says.
-    """
-
-    def __init__(self, says: Callable[[str], Act]) -> None:
-        self.says = says
-        self.asked: Counter[str] = Counter()
-        self.server = LlmServer(self._act)
-
-    def _act(self, asked: Asked) -> Act:
-        text = asked.body["messages"][0]["content"]  # also where a correction follows
-        self.asked[text] += 1
-        return self.says(text)
-
-    @property
-    def bodies(self) -> list[Any]:
-        return [asked.body for asked in self.server.asked]
-
-    @property
-    def requests(self) -> int:
-        return self.asked.total()
-
-    @property
-    def runtime(self) -> dict[str, Any]:
-        endpoint = {"url": self.server.url, "max_concurrency": 8}
-        return {"endpoints": [endpoint], "attempts": 2, "wait_s": 1}
 
 
 def chunk_text_of(prompt: str) -> str:
@@ -77,8 +46,8 @@ def writes_pairs(prompt: str, count: int = 3) -> Act:
 
 
 @pytest.fixture
-def model() -> Iterator[FakeModel]:
-    fake = FakeModel(writes_pairs)
+def model() -> Iterator[FunctionModel]:
+    fake = FunctionModel(writes_pairs)
     with fake.server:
         yield fake
 
@@ -135,22 +104,11 @@ class Questioned:
     def questions(self) -> list[str]:
         return [json.loads(row["meta"])["question"] for row in self.rows]
 
-    @property
-    def digests(self) -> dict[str, bytes]:
-        return {
-            f"{port}/{path.name}": path.read_bytes()
-            for port, folder in self.run.outputs.items()
-            for path in sorted(folder.iterdir())
-        }
-
-    def log(self, level: str) -> str:
-        return "\n".join(text for found, text in self.run.events.lines if found == level)
-
 
 class Workshop:
     """Runs the task on chunks, with a fake model and a vault that may be shared."""
 
-    def __init__(self, folder: Path, model: FakeModel) -> None:
+    def __init__(self, folder: Path, model: FunctionModel) -> None:
         self.folder = folder
         self.model = model
         self.runs = 0
@@ -198,7 +156,7 @@ class Workshop:
 
 
 @pytest.fixture
-def workshop(tmp_path: Path, model: FakeModel) -> Workshop:
+def workshop(tmp_path: Path, model: FunctionModel) -> Workshop:
     return Workshop(tmp_path, model)
 
 

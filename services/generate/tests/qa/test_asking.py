@@ -11,7 +11,7 @@ import pytest
 from graftline.domain.examples import example_id
 from graftline.domain.rows import EXAMPLES, read_batches
 from graftline.errors import Cancelled, ConfigError, DataError, TransientError
-from graftline.llm.testing import Act
+from graftline.testkit.llm import Act
 from graftline.testkit.local import run_stage
 from graftline_generate.descriptor import STAGE
 
@@ -74,7 +74,8 @@ def test_what_the_model_is_told(workshop, model, say):
         questions_per_chunk=2,
         request={"model": "fake", "temperature": 0.7, "max_tokens": 77},
     )
-    (body,) = model.bodies
+    (asked,) = model.server.asked
+    body = asked.body
     text = body["messages"][-1]["content"]
     assert "Write 2 different questions" in text
     assert "Document: guide/a.md\nSection: Guide > Part 0" in text
@@ -96,7 +97,7 @@ def test_the_same_cache_gives_the_same_bytes_with_one_two_and_three_ranks(worksh
         parts = [workshop.ask(rows, vault=vault, rank=r, ranks=ranks) for r in range(ranks)]
         (vault.folder / "cache").rename(workshop.folder / "one" / "cache")
         assert [part.result is None for part in parts] == [True] * (ranks - 1) + [False]
-        assert parts[-1].digests == alone.digests
+        assert parts[-1].run.files == alone.run.files
     assert model.requests == asked
 
 
@@ -117,7 +118,7 @@ def test_how_the_chunks_are_cut_into_files_does_not_show(workshop):
     vault = workshop.vault()
     whole = workshop.ask(rows, vault=vault)
     (vault.folder / "checkpoints").rename(vault.folder / "aside")
-    assert workshop.ask(rows, vault=vault, shard_bytes=1).digests == whole.digests
+    assert workshop.ask(rows, vault=vault, shard_bytes=1).run.files == whole.run.files
 
 
 def test_a_run_that_was_killed_asks_no_finished_chunk_again(workshop, model, say):
@@ -141,7 +142,7 @@ def test_a_run_that_was_killed_asks_no_finished_chunk_again(workshop, model, say
     assert len(done.rows) == len(set(done.questions)) == 3 * 192
     requests = model.requests
     (vault.folder / "checkpoints").rename(vault.folder / "aside")
-    assert workshop.ask(rows, vault=vault).digests == done.digests
+    assert workshop.ask(rows, vault=vault).run.files == done.run.files
     assert model.requests == requests
 
 
@@ -151,7 +152,7 @@ def test_committed_units_need_no_model_at_all(workshop, model):
     first = workshop.ask(rows, vault=vault)
     asked = model.requests
     again = workshop.ask(rows, vault=vault, runtime={"llm": {}})
-    assert again.digests == first.digests
+    assert again.run.files == first.run.files
     assert model.requests == asked
     assert again.result.input_tokens == first.result.input_tokens > 0
 
@@ -181,7 +182,7 @@ def test_pairs_of_no_use_are_rejects_with_a_reason(workshop, model, say):
     assert done.result.figures["pairs_asked"] == 12
     assert done.result.figures["pairs_missing"] == 4
     assert done.result.figures["chunks_without_pairs"] == 2  # beta's question was asked before, too
-    assert "4 of 12 pairs that were asked did not come" in done.log("warning")
+    assert "4 of 12 pairs that were asked did not come" in done.run.said("warning")
     empty = next(item for item in done.rejects if item["reason"] == "empty-question")
     assert empty["detail"] == "a.md [0, 9): the question has no text"
     assert json.loads(empty["row"])["chunk_id"] == rows[0]["id"]

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from graftline.errors import ConfigError
-from graftline.llm.testing import Act
+from graftline.testkit.llm import Act
 from graftline_generate.config import DocumentDefinition
 from graftline_generate.qa.definitions import Definitions, read_definitions
 
@@ -105,7 +105,7 @@ def test_a_document_with_prompts_of_its_own(workshop, model, say, tmp_path):
     assert systems == ["You know history."] * 3 + ["Generic."] * 3
     assert done.result.rejected == {"duplicate": 3}  # the second chunk of `a` leads to the same
     assert model.requests == 5
-    assert "definitions of no document: zzz" in done.log("warning")
+    assert "definitions of no document: zzz" in done.run.said("warning")
     own = next(text for text in model.asked if "about names" in text and "alpha" in text)
     assert "Text: One alpha" in own
     assert "<<<" not in own  # it has its own place for the text

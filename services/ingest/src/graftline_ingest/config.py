@@ -17,6 +17,8 @@ Layout = Literal[
     "fields",
     "snips",
     "clinc",
+    "qa",
+    "instructlab",
     "documents",
 ]
 Format = Literal["auto", "jsonl", "json", "csv", "tsv", "parquet", "arrow"]
@@ -169,7 +171,9 @@ class IngestConfig(Config):
     layout: Layout = Field(
         default="auto",
         description="How a row says its example: messages (OpenAI), alpaca, sharegpt,"
-        " prompt-completion, fields (by `fields`), snips, clinc; auto goes by the first row."
+        " prompt-completion, fields (by `fields`), snips, clinc, qa (questions and answers with the"
+        " chunk that each came from); auto goes by the first row."
+        " `instructlab` reads the qna.yaml files of a taxonomy."
         " `documents` reads Markdown, HTML, text, PDF and Word files, and archives of them, into"
         " documents instead of examples.",
     )
@@ -183,7 +187,8 @@ class IngestConfig(Config):
     group_field: str = Field(
         default="",
         description="Field that names what a split must not cut through (customer, document,"
-        " session). Without it each prompt is a group of its own.",
+        " session). Without it the source file of the layouts qa and instructlab is the group, and"
+        " elsewhere each prompt is one of its own.",
     )
     id_field: str = Field(
         default="", description="Field with the row's own id; kept as `source_id` in `meta`."
@@ -195,7 +200,8 @@ class IngestConfig(Config):
     task: str = Field(
         default="",
         description="The examples' task; empty: json where the answer is JSON (layouts fields with"
-        " `answer`, snips, clinc, or with a schema), chat elsewhere.",
+        " `answer`, snips, clinc, or with a schema), qa in the layouts qa and instructlab, chat"
+        " elsewhere.",
     )
     answer_schema: dict[str, Any] = Field(
         default={},
@@ -222,7 +228,8 @@ class IngestConfig(Config):
         default=256,
         ge=1,
         le=4096,
-        description="Largest JSON file that is one object (SNIPS, CLINC), in MiB unpacked.",
+        description="Largest JSON or YAML file that is one object (SNIPS, CLINC, qna.yaml), in MiB"
+        " unpacked.",
     )
     max_expansion: int = Field(
         default=200,
@@ -237,6 +244,8 @@ class IngestConfig(Config):
             raise ValueError("layout 'fields' needs `fields.text` and `fields.answer`")
         if self.fields.text and self.layout not in ("auto", "fields"):
             raise ValueError(f"`fields` is for the layout 'fields', not '{self.layout}'")
+        if self.layout == "instructlab" and self.format != "auto":
+            raise ValueError("the layout 'instructlab' reads YAML; leave `format` out")
         return self
 
     @model_validator(mode="after")

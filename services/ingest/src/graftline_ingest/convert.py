@@ -14,6 +14,7 @@ from graftline_ingest.drafts import Draft, Refused, field_of
 from graftline_ingest.layouts.conversations import from_messages, from_sharegpt
 from graftline_ingest.layouts.labels import from_clinc, from_fields, from_snips
 from graftline_ingest.layouts.pairs import from_alpaca, from_prompt_completion
+from graftline_ingest.layouts.questions import from_instructlab, from_qa
 from graftline_ingest.splits import SplitRule
 
 if TYPE_CHECKING:
@@ -26,6 +27,8 @@ _CHAT_LAYOUTS = {
     "sharegpt": from_sharegpt,
     "alpaca": from_alpaca,
     "prompt-completion": from_prompt_completion,
+    "qa": from_qa,
+    "instructlab": from_instructlab,
 }
 _MEDIA = ("images", "image", "videos", "audios")
 # Spells messages (texts only) as `canonical_json` does, several times faster; a test compares.
@@ -78,7 +81,9 @@ class Converter:
         tools = canonical_json(draft.tools) if draft.tools else None
         try:
             identity = _identity(messages, draft.tools)
-            group = self._group(record, messages, split)
+            group = self._group(draft, record, messages, split)
+            meta = self._meta(draft, feed, number, record)
+            meta.encode()
         except UnicodeEncodeError as error:
             raise Refused("wrong-encoding", f"the text is no valid Unicode: {error}") from None
         split = self._splits.cut(split, group)
@@ -89,7 +94,9 @@ class Converter:
             task=self._task(draft),
             messages=messages,
             tools=tools,
-            meta=self._meta(feed, number, record),
+            meta=meta,
+            parents=draft.parents,
+            source=draft.source,
         )
         return split
 
@@ -126,9 +133,13 @@ class Converter:
     def _task(self, draft: Draft) -> str:
         if self._config.task:
             return self._config.task
-        return "json" if draft.has_answer or self._form.has_schema else "chat"
+        if draft.has_answer or self._form.has_schema:
+            return "json"
+        return draft.task or "chat"
 
-    def _group(self, record: dict[str, Any], messages: list[dict[str, Any]], split: str) -> str:
+    def _group(
+        self, draft: Draft, record: dict[str, Any], messages: list[dict[str, Any]], split: str
+    ) -> str:
         field = self._config.group_field
         if field:
             try:
@@ -138,17 +149,19 @@ class Converter:
             if value in (None, ""):
                 raise Refused("missing-field", f"no field '{field}' for the group")
             return str(value)
+        if draft.group:
+            return draft.group
         # Rows with the same prompt must not be cut apart by fractions; a copy in another split of
         # the data's own is for `curate` to find.
         prompt = "\n".join(m["content"] or "" for m in messages[:-1] if m["role"] != "system")
         digest = hashlib.sha256(prompt.encode()).hexdigest()[:16]
         return f"{split}/{digest}"
 
-    def _meta(self, feed: Feed, number: int, record: dict[str, Any]) -> str:
+    def _meta(self, draft: Draft, feed: Feed, number: int, record: dict[str, Any]) -> str:
         config = self._config
-        if not (feed.in_folder or config.id_field or config.meta_fields):
+        if not (feed.in_folder or config.id_field or config.meta_fields or draft.meta):
             return f'{{"row":{number}}}'
-        meta: dict[str, Any] = {}
+        meta: dict[str, Any] = dict(draft.meta)
         for field in config.meta_fields:
             try:
                 meta[field] = field_of(record, field)

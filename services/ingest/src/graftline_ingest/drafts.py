@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 
@@ -30,14 +30,22 @@ class Draft:
         answer: The answer as a JSON value, where the layout has labels; its text is made of it.
         has_answer: Whether `answer` is to be used (it may be null).
         tools: Tools that the messages may call.
-        split: What the layout itself says of the split, as the data spells it.
+        task: The task that the layout is about; empty if it is about any.
+        group: What a split must not cut through, where the layout says it.
+        parents: Ids of what it was made of.
+        source: Which characters of which document it was made of.
+        meta: What else the layout knows of it.
     """
 
     messages: list[dict[str, Any]]
     answer: Any = None
     has_answer: bool = False
     tools: list[dict[str, Any]] | None = None
-    split: str = ""
+    task: str = ""
+    group: str = ""
+    parents: list[str] = field(default_factory=list)
+    source: dict[str, Any] | None = None
+    meta: dict[str, Any] = field(default_factory=dict)
 
 
 def chat(text: str, answer: str, system: str = "") -> list[dict[str, Any]]:

@@ -13,6 +13,7 @@ from graftline_ingest.reading.hub import HubSet, hub_feeds
 from graftline_ingest.reading.lines import read_json_lines
 from graftline_ingest.reading.records import Feed
 from graftline_ingest.reading.tables import read_arrow, read_csv, read_parquet
+from graftline_ingest.reading.taxonomy import read_taxonomy_leaf
 from graftline_ingest.reading.text import BLOCK_BYTES, utf8_blocks
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from graftline_ingest.config import IngestConfig
     from graftline_ingest.reading.records import Numbered
 
-_UNITS = {"jsonl": "line", "csv": "line", "tsv": "line", "json": "item"}
+_UNITS = {"jsonl": "line", "csv": "line", "tsv": "line", "json": "item", "yaml": "pair"}
 
 
 class Opener:
@@ -75,6 +76,10 @@ class Opener:
             return read_json_lines(self._blocks(file), max_row)
         if file.format == "json":
             return self._document(file, max_row)
+        if file.format == "yaml":
+            return read_taxonomy_leaf(
+                self._blocks(file), file.name, max_bytes=config.max_document_mb << 20
+            )
         if file.format in ("csv", "tsv"):
             delimiter = "," if file.format == "csv" else "\t"
             return read_csv(self._blocks(file), file.name, delimiter, max_row)

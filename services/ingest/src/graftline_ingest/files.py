@@ -29,6 +29,9 @@ _FORMATS = {
     ".arrow": "arrow",
     ".feather": "arrow",
 }
+_TAXONOMY_FORMATS = {".yaml": "yaml", ".yml": "yaml"}
+# A taxonomy holds other YAML files too: templates, schemas.
+_TAXONOMY_LEAVES = re.compile(r"qna\.ya?ml(\.gz)?", re.IGNORECASE)
 # What the `datasets` library writes beside the data, and dataset descriptions.
 _NOT_DATA = {"dataset_info.json", "dataset_dict.json", "state.json", "dataset_infos.json"}
 _SPLIT_WORD = re.compile(
@@ -46,7 +49,7 @@ class SourceFile:
     Args:
         name: Relative to the source; the bare name for a single file.
         path: Where it is.
-        format: One of the formats of the config, never auto.
+        format: One of the formats of the config, never auto; `yaml` of a taxonomy.
         gzipped: Whether it is to be unpacked.
         split: The split that its name or folder says; empty for a single file.
         in_folder: Whether the source is a folder.
@@ -83,6 +86,10 @@ def find_files(root: Path, config: IngestConfig) -> list[SourceFile]:
         for name, path in listed
         if (file := _source_file(name, path, config, in_folder=root.is_dir())) is not None
     ]
+    if not files and config.layout == "instructlab":
+        raise DataError(
+            f"{root.name}: no file qna.yaml", "name the files by `include` if they are called else"
+        )
     if not files:
         raise DataError(
             f"{root.name}: no file of a known format ({', '.join(_FORMATS)}, each also .gz)",
@@ -108,7 +115,11 @@ def _source_file(
     suffix = "." + stem.rsplit(".", 1)[-1].lower()
     if in_folder and not config.include and path.name in _NOT_DATA:
         return None
-    found = config.format if config.format != "auto" else _FORMATS.get(suffix, "")
+    taxonomy = config.layout == "instructlab"
+    if taxonomy and in_folder and not config.include and not _TAXONOMY_LEAVES.fullmatch(path.name):
+        return None
+    formats = _TAXONOMY_FORMATS if taxonomy else _FORMATS
+    found = config.format if config.format != "auto" else formats.get(suffix, "")
     if config.format != "auto" and in_folder and not config.include and suffix not in _FORMATS:
         return None
     if not found:

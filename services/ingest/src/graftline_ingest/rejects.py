@@ -14,7 +14,10 @@ if TYPE_CHECKING:
     from graftline_ingest.reading.records import Feed, Malformed
 
 MALFORMED = frozenset(
-    {"malformed-json", "malformed-row", "wrong-encoding", "line-too-long", "not-an-object"}
+    {
+        *("malformed-json", "malformed-row", "malformed-yaml"),
+        *("wrong-encoding", "line-too-long", "not-an-object"),
+    }
 )
 """Reasons that count against `max_malformed_share`."""
 

@@ -1,1 +1,1 @@
-"""Graftline's judge: scores for examples, by a language model and by validators; it drops none."""
+"""Graftline's judge: scores for examples, or a choice between two models; it drops no row."""

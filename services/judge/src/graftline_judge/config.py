@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -18,6 +18,12 @@ are none. Then give three whole numbers from 0 (worthless) to 10 (perfect):
 - completeness: does the answer say all that the question asks for and the source holds?
 - consistency: do question, answer and source fit together, without contradiction?
 Last give a recommendation in one short sentence.
+"""
+
+PREFERENCE_PROMPT = """\
+Two answers to the same question are given, A and B. Decide which one is better: more correct \
+first, then more complete, then clearer. Their order and their length mean nothing. If neither is \
+better, say so.
 """
 
 CONTEXT_PATTERNS = [
@@ -36,6 +42,12 @@ REQUEST_WORDS = [
     *("calculate", "compare", "define", "describe", "explain", "find", "give", "identify", "list"),
     *("name", "outline", "provide", "show", "state", "summarise", "summarize", "tell", "write"),
 ]
+
+_FOR_SCORES = (
+    *("prompt", "weights", "limits", "grounding", "answerable", "duplicates", "language"),
+    *("length", "calibration"),
+)
+"""Settings that mean nothing for a preference."""
 
 Score = Annotated[float, Field(ge=0, le=10)]
 Weight = Annotated[float, Field(ge=0, le=1)]
@@ -143,9 +155,43 @@ class Length(Settings):
     answer_max: int = Field(default=4000, ge=1, description="Of an answer, at most.")
 
 
+class Calibration(Settings):
+    """Is the judge worth anything? Known-wrong answers show it."""
+
+    rows: int = Field(
+        default=0,
+        ge=0,
+        le=10_000,
+        description="Rows (a fixed choice by id) whose question is judged a second time, with the"
+        " answer of another row: the judge should tell the two apart. 0 leaves it out.",
+    )
+
+
+class Preference(Settings):
+    """How two models' answers are compared."""
+
+    baseline_variant: str = Field(
+        default="plain",
+        min_length=1,
+        description="Which of the baseline's variants (plain, few_shot) the adapted model's"
+        " plain answers are compared with.",
+    )
+    prompt: str = Field(
+        default=PREFERENCE_PROMPT,
+        min_length=1,
+        description="The instruction. {source} {question} {reference} {answer_a} {answer_b} stand"
+        " for the row's texts; what has no {answer_a} gets those there are above it.",
+    )
+
+
 class JudgeConfig(Config):
     """What decides the scores."""
 
+    kind: Literal["scores", "preference"] = Field(
+        default="scores",
+        description="scores: examples are scored against their sources. preference: two"
+        " evaluations' answers to the same questions are compared.",
+    )
     request: LlmConfig = Field(description="Which model judges, and how it is asked.")
     prompt: str = Field(
         default=JUDGE_PROMPT,
@@ -164,6 +210,21 @@ class JudgeConfig(Config):
     )
     language: Language = Field(default=Language(), description="Validator: one language.")
     length: Length = Field(default=Length(), description="Validator: length.")
+    calibration: Calibration = Field(
+        default=Calibration(), description="How well the judge tells true answers from wrong ones."
+    )
+    preference: Preference = Field(
+        default=Preference(), description="For the kind `preference`: what is compared, and how."
+    )
+
+    @model_validator(mode="after")
+    def _for_one_kind(self) -> Self:
+        fields = type(self).model_fields
+        others = ("preference",) if self.kind == "scores" else _FOR_SCORES
+        useless = [name for name in others if getattr(self, name) != fields[name].default]
+        if useless:
+            raise ValueError(f"kind '{self.kind}' has no use for {', '.join(useless)}")
+        return self
 
 
 class JudgeRuntime(Runtime):

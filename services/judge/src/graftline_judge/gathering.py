@@ -1,4 +1,4 @@
-"""All units together: near duplicates, the summary, and the step's outputs."""
+"""All units together: near duplicates, the summary, the calibration, and the step's outputs."""
 
 from __future__ import annotations
 
@@ -6,12 +6,15 @@ from typing import TYPE_CHECKING, Any
 
 from graftline.canonical import canonical_json
 from graftline.domain.rows import EXAMPLES, RowWriter, read_rows
+from graftline.llm.units import of_result
 from graftline.ports import Output, Result
+from graftline_judge.asking import sum_costs
+from graftline_judge.calibration.measuring import measure
+from graftline_judge.calibration.units import read_shuffled
 from graftline_judge.pairs import meta_of, pair_of, with_judgement
 from graftline_judge.prompts import FORM
 from graftline_judge.sources import Sources
 from graftline_judge.summary import Summary
-from graftline_judge.units import sum_costs
 from graftline_judge.validators.duplicates import NearDuplicates
 
 if TYPE_CHECKING:
@@ -20,10 +23,10 @@ if TYPE_CHECKING:
     from graftline.context import Context
     from graftline_judge.config import JudgeConfig, JudgeRuntime
 
-_COSTS = ("input_tokens", "output_tokens", "usd")
 
-
-def gather(ctx: Context[JudgeRuntime], config: JudgeConfig, count: int, rows: int) -> Result | None:
+def gather(
+    ctx: Context[JudgeRuntime], config: JudgeConfig, row_units: int, units: int, rows: int
+) -> Result | None:
     """Make the outputs of all units' rows; nothing if other ranks have some left to do.
 
     The units' order is the rows', so that neither ranks nor the order of answers show.
@@ -31,58 +34,68 @@ def gather(ctx: Context[JudgeRuntime], config: JudgeConfig, count: int, rows: in
     Args:
         ctx: The stage's context.
         config: Its settings.
-        count: How many units there are.
+        row_units: How many units hold the rows.
+        units: How many there are together with those of the calibration.
         rows: How many rows there are.
     """
-    units = ctx.scratch("all-units")
-    if not ctx.gather_units(count, units):
+    kept = ctx.scratch("all-units")
+    if not ctx.gather_units(units, kept):
         return None
-    folders = [units / str(unit) for unit in range(count)]
+    folders = [kept / str(unit) for unit in range(units)]
     scored, metrics = ctx.output("examples"), ctx.output("metrics")
     summary, duplicates = Summary(), NearDuplicates(config.duplicates)
+    shuffled, true = read_shuffled(folders[row_units:]), dict[str, float | None]()
     no_sources = Sources(None, metrics)
     with RowWriter(scored, EXAMPLES) as writer:
-        for folder in folders:
+        for folder in folders[:row_units]:
             for row in read_rows(folder):
                 judgement = meta_of(row)["judgement"]
                 question = pair_of(row, no_sources).question
                 judgement["validators"]["duplicate"] = duplicates.check(row["id"], question)
                 summary.add(row["split"], judgement)
                 writer.write(with_judgement(row, judgement))
-    _write_json(metrics / "summary.json", summary.as_json())
-    _write_json(metrics / "judge.json", _judge(config))
-    _tell(ctx, summary, rows)
-    cost = sum_costs(folders)
+                if row["id"] in shuffled:
+                    true.setdefault(row["id"], judgement["overall"])
+    calibration = None
+    if config.calibration.rows:
+        seed = ctx.random("calibration").getrandbits(63)
+        calibration = measure([(true[id_], wrong) for id_, wrong in shuffled.items()], seed)
+    write_json(metrics / "summary.json", {**summary.as_json(), "calibration": calibration})
+    write_json(metrics / "judge.json", {**_judge(config), "calibration": calibration})
+    _tell(ctx, summary, rows, calibration)
+    spent, counts = of_result(sum_costs(folders))
     figures = {name.lower(): float(found) for name, found in summary.verdicts.items()}
-    figures |= {n: v for n, v in sorted(cost.items()) if n not in _COSTS and v is not None}
+    if calibration and calibration["auc"] is not None:
+        figures["calibration_auc"] = calibration["auc"]
     return Result(
         outputs={"examples": Output(scored, writer.rows), "metrics": Output(metrics)},
         rows_in=rows,
         rows_out=writer.rows,
-        figures=figures,
-        input_tokens=_whole(cost["input_tokens"]),
-        output_tokens=_whole(cost["output_tokens"]),
-        usd=cost["usd"],
+        figures={**figures, **counts},
+        **spent,
     )
 
 
 def _judge(config: JudgeConfig) -> dict[str, Any]:
     """Say who judged, and by which rules."""
-    return {"model": config.request.model, "form": FORM.schema, **config.model_dump(mode="json")}
+    rules = config.model_dump(mode="json", exclude={"preference"})
+    return {"model": config.request.model, "form": FORM.schema, **rules}
 
 
-def _tell(ctx: Context[JudgeRuntime], summary: Summary, rows: int) -> None:
+def _tell(
+    ctx: Context[JudgeRuntime], summary: Summary, rows: int, calibration: dict[str, Any] | None
+) -> None:
     verdicts = ", ".join(f"{count:,} {verdict}" for verdict, count in summary.verdicts.items())
     ctx.log(f"{rows:,} rows: {verdicts}")
     if summary.unjudged:
         reasons = ", ".join(f"{count:,} {reason}" for reason, count in summary.unjudged.items())
         level = "warning" if summary.judged else "error"
         ctx.log(f"UNJUDGED: {reasons}", level)
+    if calibration:
+        better = calibration["worth"] == "better-than-chance"
+        ctx.log(calibration["text"], "info" if better else "warning")
 
 
-def _write_json(path: Path, value: dict[str, Any]) -> None:
+def write_json(path: Path, value: dict[str, Any]) -> None:
+    """Write a JSON file, always in the same spelling."""
     path.write_text(canonical_json(value) + "\n", encoding="utf-8")
-
-
-def _whole(value: float | None) -> int | None:
-    return None if value is None else int(value)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from graftline.domain.answers import JsonAnswer
 from graftline.llm.request import LlmRequest, Message
@@ -70,10 +70,10 @@ and "text", then the numbers "factual_accuracy", "completeness" and "consistency
 """
 
 
-def judge_request(config: JudgeConfig, pair: Pair, tag: Any) -> LlmRequest:
+def judge_request(config: JudgeConfig, pair: Pair) -> LlmRequest:
     """Make the request for a pair's judgement."""
     frame = "" if "{answer}" in config.prompt else _FRAME
     values = {"source": pair.source, "question": pair.question, "answer": pair.answer}
     # Filled once: braces in a row's texts stay what they are.
     text = _PLACEHOLDER.sub(lambda m: values[m[1]], f"{frame}{config.prompt.strip()}\n")
-    return LlmRequest.of(config.request, [Message("user", text + _ANSWER_FORM)], FORM, tag=tag)
+    return LlmRequest.of(config.request, [Message("user", text + _ANSWER_FORM)], FORM)

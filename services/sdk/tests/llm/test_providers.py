@@ -8,7 +8,7 @@ from graftline.errors import ConfigError
 from graftline.llm.config import Endpoint
 from graftline.llm.request import LlmFailure, LlmReply, LlmRequest, Message
 from graftline.llm.session import LlmSession
-from graftline.llm.testing import Act, LlmServer
+from graftline.testkit.llm import Act, LlmServer
 
 KINDS = ["openai", "anthropic", "gemini"]
 MODULES = {"openai": "openai", "anthropic": "anthropic", "gemini": "google.genai"}

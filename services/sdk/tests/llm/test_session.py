@@ -13,12 +13,12 @@ import pytest
 from graftline.canonical import canonical_json
 from graftline.domain.answers import TextAnswer
 from graftline.errors import BugError, Cancelled, ConfigError, TransientError
-from graftline.llm.cache import UNUSABLE, USABLE, MemoryCache, VaultCache
-from graftline.llm.config import Endpoint, Price
+from graftline.llm.cache import UNUSABLE, USABLE, VaultCache
+from graftline.llm.config import ENDPOINTS, Endpoint, Price
 from graftline.llm.errors import BudgetSpent
 from graftline.llm.request import LlmFailure, LlmReply
 from graftline.llm.session import LlmSession
-from graftline.llm.testing import Act, LlmServer
+from graftline.testkit.llm import Act, LlmServer, MemoryCache
 
 pytest.importorskip("openai", reason="the service that asks brings the providers' libraries")
 
@@ -313,9 +313,25 @@ def test_a_key_that_a_server_repeats_is_not_in_a_failure(make):
     assert "odd request by Bearer ***" in answers[1].detail
 
 
+def test_a_server_of_the_place_is_asked_where_none_is_named(make):
+    with LlmServer(echo) as server:
+        given = {ENDPOINTS: f'[{{"url": "{server.url}", "max_concurrency": 2}}]'}
+        answers, _ = ask(make, make.requests(5), environment=given)
+        assert len(answers) == 5
+        assert server.peak <= 2
+
+
+def test_a_server_of_another_model_is_not_asked(make):
+    with LlmServer(echo) as server:
+        endpoint = Endpoint(url=server.url, models=["a", "b"])
+        with pytest.raises(ConfigError, match=r"serves 'a', 'b', not 'm' \(set endpoints"):
+            ask(make, make.requests(1), endpoint)
+        assert server.asked == []
+
+
 def test_settings_that_cannot_be_meant(make):
     with pytest.raises(ConfigError, match="no endpoint"):
-        LlmSession(make.config(), make.runtime())
+        LlmSession(make.config(), make.runtime(), environment={})
     with pytest.raises(ConfigError, match="top_p: null"):
         LlmSession(
             make.config(top_p=0.5, temperature=None),

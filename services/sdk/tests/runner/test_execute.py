@@ -69,11 +69,11 @@ def request_for(store, name="one", config=None, inputs=(), **more):
 @pytest.fixture
 def execute(store, s3_environment, tmp_path):
 
-    def run(request, function=echo, stage=ECHO, before=None):
+    def run(request, function=echo, stage=ECHO, before=None, load=None):
         folder = tmp_path / f"work-{len(list(tmp_path.iterdir()))}"
         folder.mkdir()
         reporter = StepReporter(EventSource("r", request.step), EventStream(""))
-        execution = StepExecution(stage, function, request, folder, reporter)
+        execution = StepExecution(stage, load or (lambda: function), request, folder, reporter)
         if before:
             before(execution)
         return execution.run()
@@ -94,6 +94,11 @@ def test_a_step_is_committed_with_all_that_made_it(store, execute):
     assert not manifest.cost.HasField("gpu_seconds")
     assert json.loads(manifest.config) == {"reject": 3}
     assert [blob.path for blob in manifest.outputs[0].artifact.blobs] == ["text"]
+
+
+def test_of_a_step_that_is_there_nothing_is_imported(store, execute):
+    assert execute(request_for(store)) is True
+    assert execute(request_for(store), load=lambda: pytest.fail("imported")) is False
 
 
 def test_a_step_that_is_there_is_not_run_again(store, execute):
@@ -302,3 +307,15 @@ def test_a_rank_that_comes_too_late_finds_the_step_done(store, execute):
 def test_a_stage_alone_must_give_a_result(store, execute):
     with pytest.raises(BugError, match="no result"):
         execute(request_for(store), lambda ctx, config, inputs: None)
+
+
+def test_of_two_that_do_the_same_units_the_later_uses_what_the_first_committed(store, execute):
+    """The first one's commit takes the units away that the second is about to gather."""
+
+    def overtaken(ctx, config, inputs):
+        assert list(ctx.units(UNITS)) == list(range(UNITS))
+        assert execute(request_for(store), Worker()) is True
+        return {} if ctx.gather_units(UNITS, ctx.scratch("all")) else None
+
+    assert execute(request_for(store), overtaken) is False
+    assert committed(store) is not None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -41,6 +42,25 @@ Examples:
 """
 
 
+env_file_option = click.option(
+    "--env-file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Set what a file of NAME=value lines says, by the recipe's own table; --set wins.",
+)
+
+
+def all_overrides(
+    recipe: str, env_file: Path | None, overrides: tuple[str, ...]
+) -> tuple[str, ...]:
+    """Give the overrides of a configuration file, if there is one, and then those of --set."""
+    if env_file is None:
+        return overrides
+    from graftline_workflows.recipe.environment import overrides_of_file
+
+    return (*overrides_of_file(recipe, env_file), *overrides)
+
+
 def recipe_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Give a command the options that name a recipe and a part of it."""
     options = (
@@ -55,6 +75,7 @@ def recipe_options(command: Callable[..., Any]) -> Callable[..., Any]:
             metavar="PATH=VALUE",
             help="Set a parameter, a step's setting or a gate's threshold; may be given often.",
         ),
+        env_file_option,
         click.option(
             "--image",
             "images",
@@ -75,10 +96,19 @@ def recipe_options(command: Callable[..., Any]) -> Callable[..., Any]:
 @recipe_options
 @click.option("--cores", default=0, metavar="N", help="Use at most so many cores.")
 @shared_options
-def run_command(app: App, recipe: str, images: tuple[str, ...], cores: int, **options: Any) -> int:
+def run_command(
+    app: App,
+    recipe: str,
+    env_file: Path | None,
+    overrides: tuple[str, ...],
+    images: tuple[str, ...],
+    cores: int,
+    **options: Any,
+) -> int:
     """Run a recipe; the exit code is the gate's verdict, or the failed step's."""
     from graftline_workflows.home import new_run_id
 
+    overrides = all_overrides(recipe, env_file, overrides)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     run = new_run_id()
     app.home.prepare()
@@ -90,7 +120,7 @@ def run_command(app: App, recipe: str, images: tuple[str, ...], cores: int, **op
 
         console = app.console()
         recipe_run = RecipeRun(
-            Wanted(recipe=recipe, images=parse_images(images), **options),
+            Wanted(recipe, overrides=overrides, images=parse_images(images), **options),
             app.home,
             session,
             _display(app, console),
@@ -111,13 +141,21 @@ def run_command(app: App, recipe: str, images: tuple[str, ...], cores: int, **op
 @click.command("plan", help=_PLAN_HELP)
 @recipe_options
 @shared_options
-def plan_command(app: App, recipe: str, images: tuple[str, ...], **options: Any) -> None:
+def plan_command(
+    app: App,
+    recipe: str,
+    env_file: Path | None,
+    overrides: tuple[str, ...],
+    images: tuple[str, ...],
+    **options: Any,
+) -> None:
     """Print a plan."""
+    overrides = all_overrides(recipe, env_file, overrides)
     with app.session() as session:
         from graftline_workflows.building import Planner, Wanted, parse_images
         from graftline_workflows.cli.print import plan_json, print_plan
 
-        wanted = Wanted(recipe=recipe, images=parse_images(images), **options)
+        wanted = Wanted(recipe, overrides=overrides, images=parse_images(images), **options)
         planner = Planner(wanted, app.home, session)
         plan = planner.plan()
         store = session.store.uri

@@ -11,9 +11,11 @@ import click
 
 from graftline.errors import EXIT_CANCELLED, EXIT_OK, ConfigError
 from graftline_workflows.cli.app import App, shared_options
+from graftline_workflows.cli.build import all_overrides, env_file_option
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from graftline_workflows.cluster.display import WatchDisplay
     from graftline_workflows.cluster.kube import Cluster
@@ -91,6 +93,7 @@ def cluster_options(command: Callable[..., Any]) -> Callable[..., Any]:
     metavar="PATH=VALUE",
     help="Set a parameter, a step's setting or a gate's threshold; may be given often.",
 )
+@env_file_option
 @click.option(
     "--image",
     "images",
@@ -106,6 +109,8 @@ def cluster_options(command: Callable[..., Any]) -> Callable[..., Any]:
 def submit_command(
     app: App,
     recipe: str,
+    env_file: Path | None,
+    overrides: tuple[str, ...],
     images: tuple[str, ...],
     ranks: int | None,
     wait: bool,
@@ -124,7 +129,10 @@ def submit_command(
     if timeout is not None and not wait:
         raise ConfigError("--timeout says how long to wait: give --wait too")
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    sending = Sending(recipe, images=parse_images(images), ranks=ranks or 0, **options)
+    overrides = all_overrides(recipe, env_file, overrides)
+    sending = Sending(
+        recipe, overrides=overrides, images=parse_images(images), ranks=ranks or 0, **options
+    )
     home = app.home.path
     opened: list[Cluster] = []
 

@@ -69,14 +69,29 @@ def show_command(app: App, step: str, run: str) -> None:
 
 @click.command("lineage")
 @step_argument
+@click.option(
+    "--row", default="", metavar="ID", help="Follow this row of the step, or the start of its id."
+)
 @shared_options
-def lineage_command(app: App, step: str, run: str) -> None:
-    """Show all that a step's artifact was made from, back to the sources."""
-    from graftline_workflows.cli.print import print_lineage
+def lineage_command(app: App, step: str, run: str, row: str) -> None:
+    r"""Show what a step's artifact, or one row of it, was made from, back to the sources.
+
+    Of a row: its paragraph, and what the model learned of the same one or of others like it.
+
+    \b
+    Examples:
+      graftline lineage adapted
+      graftline lineage adapted --row 3fa94c
+    """
+    from graftline_workflows.cli.print_lineage import print_lineage
     from graftline_workflows.lineage import lineage_json, lineage_of
 
     with app.session(reading=True) as session:
-        manifests = lineage_of(session, _manifest(session, step, run))
+        manifest = _manifest(session, step, run)
+        if row:
+            _show_row(app, session, manifest, row)
+            return
+        manifests = lineage_of(session, manifest)
     if app.json:
         app.print_json(lineage_json(manifests))
     else:
@@ -154,6 +169,17 @@ def _fetch(session: StoreSession, manifest: Manifest, folder: Path, output: str)
             session.manifests.fetch(manifest.key, item.artifact, target)
             placed[item.port] = str(target)
     return placed
+
+
+def _show_row(app: App, session: StoreSession, manifest: Manifest, wanted: str) -> None:
+    from graftline_workflows.cli.print_lineage import print_row
+    from graftline_workflows.lineage.row import row_lineage
+
+    found = row_lineage(session, manifest, wanted)
+    if app.json:
+        app.print_json(found.as_json())
+    else:
+        print_row(app.console(), found)
 
 
 def _manifest(session: StoreSession, step: str, run: str) -> Manifest:

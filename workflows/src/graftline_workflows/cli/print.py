@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 from rich import box
 from rich.markup import escape
 from rich.table import Table
-from rich.tree import Tree
 
 from graftline.v1 import plan_pb2, stage_pb2
 from graftline_workflows.building import RunResult, run_state_word
@@ -311,33 +310,6 @@ def _cost(manifest: Manifest) -> str:
     if cost.HasField("usd"):
         parts.append(f"{cost.usd:.4f} USD")
     return ", ".join(parts) or "unknown"
-
-
-def print_lineage(console: Console, manifests: Sequence[Manifest]) -> None:
-    """Show a lineage as a tree; what stands in it twice is spelled out once."""
-    by_key = {manifest.key: manifest for manifest in manifests}
-    shown: set[str] = set()
-    console.print(_branch(None, manifests[0].key, "", by_key, shown))
-
-
-def _branch(
-    tree: Tree | None, key: str, step: str, by_key: dict[str, Manifest], shown: set[str]
-) -> Tree:
-    manifest = by_key.get(key)
-    if manifest is None:
-        text = f"{escape(step)} [dim]{key[:_SHORT_KEY]}[/] [yellow]no longer in the store[/]"
-        return tree.add(text) if tree is not None else Tree(text)
-    text = f"[bold]{escape(manifest.step)}[/] {manifest.stage} [dim]{key[:_SHORT_KEY]}[/]"
-    again = key in shown and bool(manifest.inputs or manifest.sources)
-    text += " [dim](above)[/]" if again else ""
-    branch = tree.add(text) if tree is not None else Tree(text)
-    if not again:
-        shown.add(key)
-        for source in manifest.sources:
-            branch.add(f"{escape(source.uri)} [dim]{escape(source.fingerprint[:19])}[/]")
-        for item in manifest.inputs:
-            _branch(branch, item.key, item.step, by_key, shown)
-    return branch
 
 
 def print_cleaning(console: Console, cleaning: Cleaning) -> None:

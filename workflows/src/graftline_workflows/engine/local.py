@@ -21,7 +21,8 @@ from graftline.errors import (
 from graftline.v1 import stage_pb2
 from graftline_workflows.engine.budget import Budget, machine_cores, machine_memory_bytes
 from graftline_workflows.engine.events import EventsServer
-from graftline_workflows.engine.process import Launch, StepProcess, last_cause, write_pid
+from graftline_workflows.engine.language_model import LanguageModelServer
+from graftline_workflows.engine.process import Launch, StepProcess, last_cause, note_process
 from graftline_workflows.engine.status import DONE, RUNNING, Outcome, StepStatus
 
 if TYPE_CHECKING:
@@ -99,6 +100,7 @@ class LocalEngine:
         self._events = EventsServer(run, self._queue.put)
         self._steps: dict[str, StepStatus] = {}
         self._processes: dict[str, StepProcess] = {}
+        self._language_model = LanguageModelServer(home, self._budget.cores)
         self._stop_requests = 0
         self._kill_at = 0.0
 
@@ -126,6 +128,7 @@ class LocalEngine:
                 self._handle_next()
         finally:
             self._kill_all()
+            self._language_model.close()
             self._events.close()
             self._home.drop_work(self._run)
             self._display.end()
@@ -196,13 +199,14 @@ class LocalEngine:
             step.request,
             self._home.work_folder(self._run, step.name),
             step.log,
-            self._session.environment,
+            {**self._session.environment, **self._language_model.environment(step.request)},
             self._events.address(),
             threads,
         )
         process = StepProcess(launch, lambda status: self._queue.put(_Ended(step.name, status)))
         self._processes[step.name] = process
-        write_pid(self._home.path / "steps" / f"{step.name}.pid", process)
+        pid_file = self._home.path / "steps" / f"{step.name}.pid"
+        note_process(pid_file, process.pid, process.command)
         step.started, step.ended = time.monotonic(), 0.0
         step.state = stage_pb2.STEP_STATE_RUNNING
         self._display.started(step)
@@ -253,6 +257,8 @@ class LocalEngine:
         (self._home.path / "steps" / f"{step.name}.pid").unlink(missing_ok=True)
         step.ended = time.monotonic()
         step.exit_code = status
+        to_come = (other for other in self._steps.values() if other.state not in DONE)
+        self._language_model.close_unless_wanted(other.request for other in to_come)
         if status == EXIT_OK:
             self._succeeded(step)
         elif self._stop_requests:

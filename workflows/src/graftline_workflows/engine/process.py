@@ -206,7 +206,7 @@ def _environment(launch: Launch) -> dict[str, str]:
     }
 
 
-def write_pid(path: Path, process: StepProcess) -> None:
+def note_process(path: Path, pid: int, command: list[str]) -> None:
     """Note a process for `leftovers`, should this engine be killed."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps({"pid": process.pid, "command": process.command}))
+    path.write_text(json.dumps({"pid": pid, "command": command}))

@@ -79,10 +79,14 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _environment() -> PodEnvironment:
+def _reachable() -> PodEnvironment:
+    """Read the pod's environment, and wait for the store that it names."""
+    from graftline.store import Store, await_answer
     from graftline_workflows.planner.environment import PodEnvironment
 
-    return PodEnvironment(os.environ)
+    environment = PodEnvironment(os.environ)
+    await_answer(Store.open(environment.store))
+    return environment
 
 
 def _plan(options: argparse.Namespace) -> int:
@@ -91,7 +95,7 @@ def _plan(options: argparse.Namespace) -> int:
     from graftline_workflows.planner.plan import PlanOrder, PodPlan
     from graftline_workflows.session import StoreSession
 
-    environment = _environment()
+    environment = _reachable()
     order = PlanOrder(
         recipe=options.recipe,
         run=options.run,
@@ -113,7 +117,7 @@ def _gate(options: argparse.Namespace) -> int:
     from graftline_workflows.planner.verdict import PodGate
     from graftline_workflows.session import StoreSession
 
-    environment = _environment()
+    environment = _reachable()
     with StoreSession(Home(options.outputs), environment.store) as session:
         gate = PodGate(session, options.run, environment.failures)
         ending = _patiently(lambda: gate.close(options.outputs.absolute()))

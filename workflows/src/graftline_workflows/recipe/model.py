@@ -87,6 +87,11 @@ class Recipe(Settings):
     recipe: str = Field(description="Its name.")
     description: str = Field("", description="What it builds, for people.")
     parameters: dict[str, Parameter] = Field({}, description="What the user may give.")
+    environment: dict[str, str | dict[str, str]] = Field(
+        {},
+        description="What the lines of an `--env-file` mean: by name `path={}`, where {} is the "
+        "value, or by value; an empty text where there is nothing to be set.",
+    )
     steps: dict[str, Step] = Field(min_length=1, description="By name.")
     gate: dict[str, Any] | None = Field(None, description="What must hold of the metrics.")
     profiles: dict[str, Profile] = Field({}, description="Sizes of the recipe, by name.")

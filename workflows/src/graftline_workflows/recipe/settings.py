@@ -13,7 +13,7 @@ from graftline_workflows.recipe.overrides import set_path, typed_value
 from graftline_workflows.recipe.resolved import ResolvedSource
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator, Mapping
 
     from graftline_workflows.catalog.model import StageEntry
 
@@ -58,6 +58,12 @@ class StepSettings:
             return
         schemas = ((stage.config_schema, self.config), (stage.runtime_schema, self.runtime))
         known = [pair for pair in schemas if path[0] in setting_names(pair[0])]
+        if not known and (places := list(_places(self.config, path[0]))):
+            if len(places) > 1:
+                paths = " or ".join(f"'{self.name}.{'.'.join(place)}'" for place in places)
+                raise ConfigError(f"'{path[0]}' is set in more than one place: say {paths}")
+            path = [*places[0], *path[1:]]
+            known = [schemas[0]]
         if not known:
             names = ["seed", *(item for pair in schemas for item in setting_names(pair[0]))]
             hint = nearest(path[0], names) or f"; allowed: {', '.join(sorted(names))}"
@@ -113,6 +119,16 @@ class StepSettings:
             config[setting] = _absolute(config[setting], folder)
             sources.append(ResolvedSource(setting, config[setting], parameter))
         return config, runtime, tuple(sources)
+
+
+def _places(settings: Mapping[str, Any], name: str) -> Iterator[list[str]]:
+    """Find where the recipe sets a name within its settings (`task.questions_per_chunk`)."""
+    for key, inner in settings.items():
+        if isinstance(inner, dict):
+            if name in inner:
+                yield [key, name]
+            for deeper in _places(inner, name):
+                yield [key, *deeper]
 
 
 def _fits_only_as_text(

@@ -8,21 +8,28 @@ JSON has no intent, and all of its entities are missed.
 
 from __future__ import annotations
 
+import json
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
+import pyarrow as pa
+
+from graftline.canonical import canonical_json
 from graftline.domain.strict_json import parse
+from graftline_evaluate import statistics
+from graftline_evaluate.few_shot import make_few_shot
+from graftline_evaluate.measures import Measure, share
 from graftline_evaluate.schemas import AnswerSchema
 from graftline_evaluate.scorers.entities import entities_of, field_of, spell
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from graftline_evaluate.config import JsonTask
+    from graftline_evaluate.dataset import EvalRow
+    from graftline_evaluate.few_shot import FewShotPrompt
 
 JSON_WHITE_SPACE = " \t\r\n"
-
-PROPORTIONS = ("json_validity", "schema_compliance", "intent_accuracy", "exact_match")
-ENTITY_METRICS = ("entity_precision", "entity_recall", "entity_f1")
-ACCURACY_SUFFIX = "_accuracy"
 
 
 @dataclass(frozen=True)
@@ -54,8 +61,8 @@ class RowScore:
     reason: str = ""
 
     def as_row(self) -> dict[str, Any]:
-        """Give the score as a dict of its fields."""
-        return asdict(self)
+        """Give the score as columns of rows.parquet."""
+        return {**asdict(self), "fields": canonical_json(self.fields)}
 
 
 class JsonTaskScorer:
@@ -69,6 +76,20 @@ class JsonTaskScorer:
             than the intent: each has an accuracy of its own (`needs_clarification_accuracy`).
     """
 
+    forces_gold = False
+    gold_advice = "correct `scorer.schema` or reject these rows before (curate)"
+    columns: tuple[pa.Field, ...] = (
+        pa.field("json_valid", pa.bool_(), nullable=False),
+        pa.field("schema_valid", pa.bool_(), nullable=False),
+        pa.field("intent_correct", pa.bool_()),
+        pa.field("exact_match", pa.bool_(), nullable=False),
+        pa.field("entity_tp", pa.int32(), nullable=False),
+        pa.field("entity_fp", pa.int32(), nullable=False),
+        pa.field("entity_fn", pa.int32(), nullable=False),
+        # Equality of each closed field, as canonical JSON: {"needs_clarification":true}.
+        pa.field("fields", pa.string(), nullable=False),
+    )
+
     def __init__(self, config: JsonTask) -> None:
         """Prepare the schema."""
         self._config = config
@@ -76,11 +97,19 @@ class JsonTaskScorer:
         self.closed_fields = _closed_fields(config)
 
     @property
-    def proportions(self) -> tuple[str, ...]:
-        """The metrics that are shares of rows, in the order of reports."""
-        intent = self._config.intent_field is not None
-        kept = [name for name in PROPORTIONS if intent or name != "intent_accuracy"]
-        return (*kept, *(name + ACCURACY_SUFFIX for name in self.closed_fields))
+    def measures(self) -> tuple[Measure, ...]:
+        """The metrics, in the order of reports."""
+        head = {"json_validity": "json_valid", "schema_compliance": "schema_valid"}
+        if self._config.intent_field is not None:
+            head["intent_accuracy"] = "intent_correct"
+        return (
+            *(_flag(name, column) for name, column in head.items()),
+            Measure("entity_precision", _entity_counts, statistics.precision),
+            Measure("entity_recall", _entity_counts, statistics.recall),
+            Measure("entity_f1", _entity_counts, statistics.f1),
+            _flag("exact_match", "exact_match"),
+            *(_field_accuracy(name) for name in self.closed_fields),
+        )
 
     def gold_problem(self, text: str) -> str:
         """Give why a gold answer cannot be one, or nothing.
@@ -93,6 +122,18 @@ class JsonTaskScorer:
             return f"not JSON: {parsed.problem}"
         violation = self._schema.problem(parsed.value)
         return f"violates the schema {violation}" if violation else ""
+
+    def few_shot(self, pool: Sequence[EvalRow], rows: int) -> FewShotPrompt:
+        """Choose the examples that the base is shown, with the schema.
+
+        Raises:
+            DataError: There are not enough rows.
+        """
+        return make_few_shot(self._config.answer_schema, pool, rows)
+
+    def row(self, output: str, gold: str, finished: bool) -> dict[str, Any]:
+        """Score one answer as columns; JSON tells by itself whether it is finished."""
+        return self.score(output, gold).as_row()
 
     def score(self, output: str, gold: str) -> RowScore:
         """Score one answer.
@@ -144,6 +185,18 @@ class JsonTaskScorer:
             failure=failure,
             reason=reason,
         )
+
+
+def _flag(name: str, column: str) -> Measure:
+    return share(name, lambda row: bool(row[column]))
+
+
+def _field_accuracy(name: str) -> Measure:
+    return share(f"{name}_accuracy", lambda row: bool(json.loads(row["fields"])[name]))
+
+
+def _entity_counts(row: Mapping[str, Any]) -> tuple[float, ...]:
+    return row["entity_tp"], row["entity_fp"], row["entity_fn"]
 
 
 def _closed_fields(config: JsonTask) -> tuple[str, ...]:

@@ -8,10 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from graftline.domain.documents import CHUNKS
 from graftline.domain.rows import count_rows, read_batches
-from graftline.errors import ConfigError, DataError, TransientError
+from graftline.domain.units import read_units, unit_count, unit_size
+from graftline.errors import ConfigError, DataError
 from graftline.llm.cache import VaultCache
+from graftline.llm.config import LlmRuntime
 from graftline.llm.request import LlmFailure
 from graftline.llm.session import LlmSession
+from graftline.llm.units import UnitCosts, check_failures
 from graftline_generate.qa.definitions import Definitions, read_definitions
 from graftline_generate.qa.gathering import gather
 from graftline_generate.qa.pairs import (
@@ -22,7 +25,7 @@ from graftline_generate.qa.pairs import (
     pair_reject,
 )
 from graftline_generate.qa.prompts import Prompt, Prompts
-from graftline_generate.qa.units import UnitOutcome, read_units, unit_count, unit_size
+from graftline_generate.qa.units import UnitOutcome
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,11 +36,6 @@ if TYPE_CHECKING:
     from graftline.llm.totals import Totals
     from graftline.ports import Inputs, Result
     from graftline_generate.config import GenerateRuntime, QuestionAnswers
-
-ON_THE_WAY = frozenset(
-    {"timeout", "rate-limited", "server-error", "unavailable", "connection", "bad-response"}
-)
-"""Reasons of failures that are no fault of the chunk: another time it may well be answered."""
 
 
 def ask_about_chunks(
@@ -54,7 +52,9 @@ def ask_about_chunks(
     given = inputs.maybe("chunks")
     if given is None:
         raise ConfigError("task 'qa' needs chunks", "connect the input 'chunks' in the recipe")
-    rows = _check_chunks(given.path)
+    rows = count_rows(given.path)
+    if rows == 0:
+        raise DataError("there are no chunks to ask questions about")
     definitions = read_definitions(task.definitions, inputs.source("definitions"))
     prompts = Prompts(task, definitions)
     _tell_unused(ctx, definitions, given.path)
@@ -65,25 +65,11 @@ def ask_about_chunks(
     return gather(ctx, count, rows)
 
 
-def _check_chunks(folder: Path) -> int:
-    """Count the chunks.
-
-    Raises:
-        DataError: There are none, or the input holds something else.
-    """
-    rows = count_rows(folder)
-    if rows == 0:
-        raise DataError("there are no chunks to ask questions about")
-    schema = next(read_batches(folder, batch_rows=1)).schema
-    missing = [name for name in CHUNKS.names if name not in schema.names]
-    if missing:
-        raise DataError(f"input 'chunks' holds no chunks: it lacks {', '.join(missing)}")
-    return rows
-
-
 def _tell_unused(ctx: Context[GenerateRuntime], definitions: Definitions, folder: Path) -> None:
     """Say which definitions are for no document: a wrong name would pass in silence."""
     paths: set[str] = set()
+    if not definitions:
+        return
     for batch in read_batches(folder, ["path"]):
         paths.update(batch.column(0).unique().to_pylist())
     unused = definitions.unused(paths)
@@ -122,7 +108,7 @@ class _Rank:
         self._folder = folder
         self._rows = rows
         self._copied: dict[str, CopiedText] = {}
-        self._booked: dict[str, float | None] = {}
+        self._costs = UnitCosts()
 
     def do(self, todo: list[int]) -> None:
         """Ask about the units that nobody has done yet, and keep each."""
@@ -130,8 +116,9 @@ class _Rank:
         mine = range(ctx.rank, unit_count(self._rows), ctx.ranks)
         total = sum(unit_size(unit, self._rows) for unit in mine)
         done = total - sum(unit_size(unit, self._rows) for unit in todo)
+        under_way = 0.0  # chunks of units that are not whole yet
         ctx.progress(done, total, "chunks")
-        runtime = ctx.runtime.llm.share(ctx.ranks)
+        runtime = (ctx.runtime.llm or LlmRuntime()).share(ctx.ranks)
         with LlmSession(
             self._task.request,
             runtime,
@@ -142,14 +129,18 @@ class _Rank:
             for request, answer in llm.answer_all(self._requests(todo)):
                 unit, number = request.tag
                 unit.answers[number] = answer
+                under_way += len(unit.chunks) / len(unit.asked)
                 if unit.complete:
                     self._keep(unit, llm.totals)
+                    under_way -= len(unit.chunks)
                     done += len(unit.chunks)
-                    ctx.progress(done, total, "chunks")
+                ctx.progress(done + round(under_way), total, "chunks")
+        if ctx.ranks > 1:
+            ctx.log(f"rank {ctx.rank} has done its {total} of {self._rows} chunks")
 
     def _requests(self, todo: list[int]) -> Iterator[LlmRequest]:
         """Give the requests of all units, made when they are wanted: a few units are in memory."""
-        for number, chunks in read_units(self._folder, todo):
+        for number, chunks in read_units([self._folder], CHUNKS, todo):
             asked = [
                 (at, which, prompt)
                 for at, chunk in enumerate(chunks)
@@ -165,7 +156,7 @@ class _Rank:
         Raises:
             TransientError: Too many of its requests failed on the way.
         """
-        self._check_failures(unit)
+        check_failures(unit.answers.values(), self._ctx.runtime.max_failed_share)
         outcome = UnitOutcome(counts=Counter(chunks=len(unit.chunks)))
         for index, (at, which, prompt) in enumerate(unit.asked):
             chunk, answer = unit.chunks[at], unit.answers[index]
@@ -176,7 +167,7 @@ class _Rank:
                 outcome.counts["requests_failed"] += 1
             else:
                 self._take_pairs(outcome, chunk, which, prompt, answer)
-        outcome.cost = self._cost_since(totals)
+        outcome.cost = self._costs.since(totals)
         folder = self._ctx.scratch(f"unit-{unit.number}")
         outcome.write(folder)
         self._ctx.commit_unit(unit.number, folder)
@@ -200,32 +191,3 @@ class _Rank:
             else:
                 outcome.examples.append(pair_example(chunk, prompt, question, text))
         outcome.counts["pairs_given"] += len(pairs)
-
-    def _check_failures(self, unit: _OpenUnit) -> None:
-        """Stop rather than keep a unit that mostly failed: kept, it would never be asked again.
-
-        Raises:
-            TransientError: More failed than is allowed.
-        """
-        failed = Counter(
-            answer.reason
-            for answer in unit.answers.values()
-            if isinstance(answer, LlmFailure) and answer.reason in ON_THE_WAY
-        )
-        if failed.total() > self._ctx.runtime.max_failed_share * len(unit.asked):
-            reasons = ", ".join(f"{count} {reason}" for reason, count in failed.most_common())
-            raise TransientError(
-                f"of {len(unit.asked)} requests of one unit, {failed.total()} failed: {reasons}",
-                "see to the servers and run the same command again (what was answered is kept), or "
-                "raise max_failed_share to take the failures as rejects",
-            )
-
-    def _cost_since(self, totals: Totals) -> dict[str, float | None]:
-        """Give what was spent since the last unit: over a rank's units it adds up to all of it."""
-        now: dict[str, float | None] = {**totals.figures(), **totals.cost()}  # type: ignore[dict-item]
-        before, self._booked = self._booked, now
-        cost: dict[str, float | None] = {}
-        for name, value in now.items():
-            earlier = before.get(name, 0)
-            cost[name] = None if value is None or earlier is None else value - earlier
-        return cost

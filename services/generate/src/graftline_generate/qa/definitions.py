@@ -31,6 +31,10 @@ class Definitions:
         """Keep them."""
         self._of = dict(of)
 
+    def __bool__(self) -> bool:
+        """Whether there are any."""
+        return bool(self._of)
+
     def of(self, path: str) -> DocumentDefinition | None:
         """Give the definition of the document at a path; the most exact name counts."""
         name = next((name for name in _names(path) if name in self._of), None)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from graftline.domain.rows import EXAMPLES, REJECTS, RowWriter, read_rows
 from graftline.errors import DataError
+from graftline.llm.units import add_costs, of_result
 from graftline.ports import Output, Result
 from graftline_generate.qa.pairs import letters, question_of, row_reject
 from graftline_generate.qa.units import read_counts
@@ -17,9 +18,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from graftline.context import Context
+    from graftline.llm.units import Costs
     from graftline_generate.config import GenerateRuntime
-
-COSTS = ("input_tokens", "output_tokens", "usd")
 
 
 def gather(ctx: Context[GenerateRuntime], count: int, chunks: int) -> Result | None:
@@ -65,7 +65,7 @@ def gather(ctx: Context[GenerateRuntime], count: int, chunks: int) -> Result | N
             f"of {chunks:,} chunks came no pair of use: {_by_count(rejected)}",
             "see the model's answers with another model, more max_tokens or another prompt",
         )
-    figures = {name: value for name, value in cost.items() if name not in COSTS}
+    spent, figures = of_result(cost)
     return Result(
         outputs={"examples": Output(kept, examples.rows), "rejects": Output(refused, rejects.rows)},
         rows_in=chunks,
@@ -73,11 +73,9 @@ def gather(ctx: Context[GenerateRuntime], count: int, chunks: int) -> Result | N
         rejected=dict(sorted(rejected.items())),
         figures={
             **{name: float(value) for name, value in sorted(counts.items())},
-            **{name: value for name, value in sorted(figures.items()) if value is not None},
+            **figures,
         },
-        input_tokens=_whole(cost["input_tokens"]),
-        output_tokens=_whole(cost["output_tokens"]),
-        usd=cost["usd"],
+        **spent,
     )
 
 
@@ -100,17 +98,15 @@ def _once_a_document(
                 yield row, None
 
 
-def _sums(folders: list[Path]) -> tuple[Counter[str], dict[str, float | None]]:
-    """Add up the units' counts and costs; what one unit does not know, the sum does not."""
+def _sums(folders: list[Path]) -> tuple[Counter[str], Costs]:
+    """Add up the units' counts and costs."""
     counts: Counter[str] = Counter()
-    cost: dict[str, float | None] = {}
+    costs = []
     for folder in folders:
-        more, spent = read_counts(folder)
+        more, cost = read_counts(folder)
         counts.update(more)
-        for name, value in spent.items():
-            before = cost.get(name, 0)
-            cost[name] = None if before is None or value is None else before + value
-    return counts, cost
+        costs.append(cost)
+    return counts, add_costs(costs)
 
 
 def _tell(
@@ -133,7 +129,3 @@ def _tell(
 def _by_count(counts: Counter[str]) -> str:
     ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
     return ", ".join(f"{count:,} {reason}" for reason, count in ordered)
-
-
-def _whole(value: float | None) -> int | None:
-    return None if value is None else int(value)

@@ -35,6 +35,8 @@ def layout_of_record(record: Any, place: str, *, has_fields: bool) -> str:
         return "alpaca"
     if "prompt" in names and names & {"completion", "response"}:
         return "prompt-completion"
+    if {"question", "answer"} <= names:
+        return "qa"
     known = f"its fields are {', '.join(sorted(names)[:20])}" if names else "it is no object"
     raise ConfigError(
         f"{place}: the layout cannot be told: {known}",

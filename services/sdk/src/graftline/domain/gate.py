@@ -8,6 +8,9 @@ A check looks at one metric of one split of a `metrics.json` (the evaluate stage
 - `not_worse_than_baseline`: that interval does not lie below 0, for a metric at which the base is
   already at its best.
 
+Where less is better (a perplexity), "above" and "below" change places in the last two. That stands
+in metrics.json, as `lower_is_better` beside the difference; no recipe says it.
+
 The paired interval tests the question asked, "is the adapter better on examples like these?"; two
 separate intervals that do not overlap would ask for more than that, at no stated level.
 """
@@ -36,10 +39,14 @@ class Check(Settings):
     at_least: float | None = Field(None, description="The value must not be below this.")
     at_most: float | None = Field(None, description="The value must not be above this.")
     better_than_baseline: bool = Field(
-        False, description="The paired difference's 95 % interval must lie above 0."
+        False,
+        description="The paired difference's 95 % interval must lie above 0; below 0 where less "
+        "is better.",
     )
     not_worse_than_baseline: bool = Field(
-        False, description="The paired difference's 95 % interval must not lie below 0."
+        False,
+        description="The paired difference's 95 % interval must not lie below 0; not above 0 "
+        "where less is better.",
     )
 
     @model_validator(mode="after")
@@ -103,9 +110,14 @@ def _compare(metric: str, split: str, rule: str, metrics: Mapping[str, Any]) -> 
     missing = missing or no_low or no_high
     if difference is None or low is None or high is None:
         return _entry(metric, split, rule, difference, 0.0, False, missing)
-    passed = low > 0 if rule == "better_than_baseline" else high >= 0
-    wanted = "lies above 0" if rule == "better_than_baseline" else "does not lie below 0"
-    unmet = "does not lie above 0" if rule == "better_than_baseline" else "lies below 0"
+    lower_is_better = metrics["comparison"][split][metric].get("lower_is_better") is True
+    better, worse = ("below", "above") if lower_is_better else ("above", "below")
+    if rule == "better_than_baseline":
+        passed = high < 0 if lower_is_better else low > 0
+        wanted, unmet = f"lies {better} 0", f"does not lie {better} 0"
+    else:
+        passed = low <= 0 if lower_is_better else high >= 0
+        wanted, unmet = f"does not lie {worse} 0", f"lies {worse} 0"
     said = (
         f"difference to the baseline {difference:+.4g}, "
         f"95 % interval [{low:+.4g}, {high:+.4g}] {wanted if passed else unmet}"

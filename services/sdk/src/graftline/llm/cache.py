@@ -47,22 +47,6 @@ class VaultCache:
         self._ctx.cache_put(namespace, key, value)
 
 
-class MemoryCache:
-    """Answers of this process alone: for tests, and where there is no store."""
-
-    def __init__(self) -> None:
-        """Begin with none."""
-        self.kept: dict[tuple[str, str], bytes] = {}
-
-    def get(self, namespace: str, key: str) -> bytes | None:
-        """Give what is kept, or nothing."""
-        return self.kept.get((namespace, key))
-
-    def put(self, namespace: str, key: str, value: bytes) -> None:
-        """Keep a value; the first one stays."""
-        self.kept.setdefault((namespace, key), value)
-
-
 def pack(said: Said, model: str) -> bytes:
     """Spell what a model said for keeping."""
     return canonical_json({**asdict(said), "model": model}).encode()

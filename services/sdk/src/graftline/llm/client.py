@@ -62,23 +62,25 @@ class LlmClient:
         environment: Mapping[str, str] | None = None,
     ) -> None:
         """Read the keys and check the settings; nothing is sent yet."""
-        if not runtime.endpoints:
-            raise ConfigError(
-                "no endpoint for the language model", "set endpoints=[{url: http://HOST:PORT/v1}]"
-            )
-        _check_sampling(config, runtime)
+        variables = os.environ if environment is None else environment
+        runtime = runtime.located(variables)
+        _check_endpoints(config, runtime)
         self.totals = Totals()
         self._config = config
         self._runtime = runtime
         self._cache = cache
         self._say = say
-        variables = os.environ if environment is None else environment
         self._keys = read_keys(runtime.endpoints, variables)
         self._budget = Budget(runtime, config.model)
         self._threads = ThreadPoolExecutor(_CACHE_THREADS, thread_name_prefix="llm-cache")
         self._asking: dict[str, asyncio.Future[Exchange]] = {}
         self._jitter = random.Random()
         self._pool: Pool | None = None
+
+    @property
+    def slots(self) -> int:
+        """How many requests may be in flight at once."""
+        return self._runtime.slots
 
     async def __aenter__(self) -> Self:
         """Open the endpoints."""
@@ -287,12 +289,24 @@ class LlmClient:
         return self._pool
 
 
-def _check_sampling(config: LlmConfig, runtime: LlmRuntime) -> None:
-    """Refuse settings that would be in the key and yet never be sent.
+def _check_endpoints(config: LlmConfig, runtime: LlmRuntime) -> None:
+    """Refuse settings that are in the key and would not decide the answers.
 
     Raises:
-        ConfigError: An endpoint's API has no such setting.
+        ConfigError: There are no endpoints, one does not serve the model, or its API lacks a
+            setting.
     """
+    if not runtime.endpoints:
+        raise ConfigError(
+            "no endpoint for the language model", "set endpoints=[{url: http://HOST:PORT/v1}]"
+        )
+    for endpoint in runtime.endpoints:
+        if endpoint.models and config.model not in endpoint.models:
+            served = ", ".join(f"'{name}'" for name in endpoint.models)
+            raise ConfigError(
+                f"the server at {endpoint.address} serves {served}, not '{config.model}'",
+                "set endpoints to servers of that model, or ask for one that is served",
+            )
     problems = [
         Problem(name, f"the Anthropic API has no such setting (since 2026-10-21): set {name}: null")
         for name in ("temperature", "top_p", "seed")

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import re
-from typing import Literal, Self
+from typing import TYPE_CHECKING, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import Field, model_validator
+from pydantic import Field, TypeAdapter, ValidationError, model_validator
 
 from graftline.config import Runtime, Settings
+from graftline.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+ENDPOINTS = "GRAFTLINE_LLM_ENDPOINTS"
+"""The environment variable with the endpoints of steps that name none, as JSON."""
 
 ProviderKind = Literal["openai", "anthropic", "gemini"]
 
@@ -67,6 +74,11 @@ class Endpoint(Settings):
     served_model: str = Field(
         default="", description="What this endpoint calls the model; empty for the model's name."
     )
+    models: list[str] = Field(
+        default_factory=list,
+        description="The models that it serves: a step that asks for another is refused before it "
+        "asks. Empty for servers that say so themselves.",
+    )
     api_key_env: str = Field(
         default="", description="The environment variable that holds its API key; never the key."
     )
@@ -116,7 +128,8 @@ class LlmRuntime(Runtime):
 
     endpoints: list[Endpoint] = Field(
         default_factory=list,
-        description="The servers that share the requests; all of them must serve the same model.",
+        description="The servers that share the requests; all of them must serve the same model. "
+        "Empty: those of the place where the step runs (a server of the run's own, the cluster's).",
     )
     concurrency: int | None = Field(
         default=None,
@@ -151,6 +164,26 @@ class LlmRuntime(Runtime):
         default_factory=dict,
         description="Prices by model name; what a model without a price costs is unknown.",
     )
+
+    def located(self, environment: Mapping[str, str]) -> Self:
+        """Give these settings with the endpoints of this place, if they name none.
+
+        Raises:
+            ConfigError: What the environment says of them cannot be meant.
+        """
+        text = environment.get(ENDPOINTS, "")
+        if self.endpoints or not text:
+            return self
+        try:
+            endpoints = TypeAdapter(list[Endpoint]).validate_json(text)
+        except ValidationError as error:
+            first = error.errors(include_input=False, include_url=False)[0]
+            where = ".".join(str(part) for part in first["loc"])
+            raise ConfigError(
+                f"{ENDPOINTS} is no list of endpoints: {where} {first['msg']}".replace(":  ", ": "),
+                'a JSON list is wanted: [{"url": "http://HOST:PORT/v1"}]',
+            ) from error
+        return self.model_copy(update={"endpoints": endpoints})
 
     @property
     def slots(self) -> int:

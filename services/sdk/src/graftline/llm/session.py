@@ -52,7 +52,7 @@ class LlmSession:
     ) -> None:
         """Check the settings; nothing is sent yet."""
         self._client = LlmClient(config, runtime, cache=cache, say=log, environment=environment)
-        self._slots = runtime.slots
+        self._slots = self._client.slots
         self._stopping = stopping
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None

@@ -65,7 +65,8 @@ class StepExecution:
 
     Args:
         stage: The stage's declaration.
-        function: What does the work.
+        load: Gives the function that does the work. A step that is done already needs none of the
+            libraries that it imports.
         request: What is asked.
         folder: An empty local folder.
         reporter: Where progress goes.
@@ -75,7 +76,7 @@ class StepExecution:
     def __init__(
         self,
         stage: Stage,
-        function: Callable[..., Result | None],
+        load: Callable[[], Callable[..., Result | None]],
         request: stage_pb2.StageRequest,
         folder: Path,
         reporter: StepReporter,
@@ -88,7 +89,7 @@ class StepExecution:
         """
         subject = f"step '{request.step}'"
         self._stage = stage
-        self._function = function
+        self._load = load
         self._request = request
         self._folder = folder
         self._reporter = reporter
@@ -136,7 +137,7 @@ class StepExecution:
         self.context.raise_if_stopping()
         self._reporter.state(stage_pb2.STEP_STATE_RUNNING)
         (self._folder / "request.json").write_text(MessageToJson(self._request))
-        result = self._function(self.context, self._config, inputs)
+        result = self._load()(self.context, self._config, inputs)
         if result is None:
             return self._leave_to_others(now)
         self._check(result)
@@ -156,10 +157,12 @@ class StepExecution:
 
     def _leave_to_others(self, inputs: Mapping[str, manifest_pb2.Manifest]) -> bool:
         """End this rank: its units are done, and whoever sees all of them commits the step."""
-        if self.context.ranks == 1:
-            raise BugError(f"stage '{self._stage.name}' gave no result, and there is no other rank")
-        if self._manifests.lookup(self._request.key, inputs).problem:
+        if not self._manifests.lookup(self._request.key, inputs).problem:
+            self._reporter.log("somebody else finished this step first; theirs is used")
+        elif self.context.ranks > 1:
             self._reporter.log("this rank's units are done; the last rank commits the step")
+        else:
+            raise BugError(f"stage '{self._stage.name}' gave no result, and there is no other rank")
         return False
 
     def _check(self, result: Result) -> None:

@@ -20,6 +20,7 @@ import os
 import sys
 import tempfile
 import traceback
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
@@ -38,8 +39,9 @@ from graftline.errors import (
 from graftline.v1 import stage_pb2
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
+    from graftline.ports import Result
     from graftline.stage import Stage
 
 EVENTS_ADDRESS = "GRAFTLINE_EVENTS"
@@ -170,14 +172,15 @@ def _run(stage: Stage, options: argparse.Namespace) -> int:
             prefix=f"graftline-{request.step}-", dir=options.work
         ) as d:
             folder = Path(d)
+            load: Callable[[], Callable[..., Result | None]]
             if options.program:
                 from graftline.runner.foreign import runner_of
 
-                function = runner_of(options.program, request, folder, reporter)
+                load = partial(runner_of, options.program, request, folder, reporter)
             else:
-                function = stage.load_run()
+                load = stage.load_run
             image = request.image or os.environ.get(IMAGE, "")
-            execution = StepExecution(stage, function, request, folder, reporter, image)
+            execution = StepExecution(stage, load, request, folder, reporter, image)
             stop.connect(execution.context.request_stop)
             execution.run()
         reporter.state(stage_pb2.STEP_STATE_SUCCEEDED, exit_code=EXIT_OK)
@@ -200,13 +203,15 @@ def _asked(options: argparse.Namespace) -> stage_pb2.StageRequest:
     if options.request is not None:
         request = _read_request(options.request)
     else:
-        from graftline.store import RunRecords, Store
+        from graftline.store import RunRecords, Store, await_answer
 
         if not options.step:
             raise ConfigError("--run wants --step", "run --run RUN --step STEP")
         if not os.environ.get(STORE):
             raise ConfigError(f"--run reads the request from the store: set {STORE}")
-        request = RunRecords(Store.open(os.environ[STORE])).load_request(options.run, options.step)
+        store = Store.open(os.environ[STORE])
+        await_answer(store)
+        request = RunRecords(store).load_request(options.run, options.step)
     if options.rank is not None:
         request.rank = options.rank
     if options.ranks is not None:

@@ -13,6 +13,7 @@ from graftline.store.manifests import Committed, Lookup, Manifests
 from graftline.store.objects import ObjectInfo, Store, StoredObject
 from graftline.store.records import RunRecords
 from graftline.store.vault import StoreVault
+from graftline.store.waiting import await_answer
 
 __all__ = [
     "Committed",
@@ -28,6 +29,7 @@ __all__ = [
     "StoreVault",
     "StoredObject",
     "artifact_digest",
+    "await_answer",
     "collect_garbage",
     "describe_folder",
 ]

@@ -1,7 +1,8 @@
 """What the S3 library and the disk raise, as Graftline's errors.
 
 TransientError
-├── StoreUnavailable    no answer, or no entry
+├── StoreUnavailable    no entry, or no use to be made of it
+│   └── StoreSilent     no answer
 ├── StoreRefused        a write failed on the store's side (disk full, internal error)
 └── CorruptBlob         what came back is not what was written
 ConfigError             the bucket is missing, the store cannot do what we need
@@ -31,6 +32,10 @@ _ENDPOINT_HINT = "is the server running? check AWS_ENDPOINT_URL and --store"
 _FULL_DISK = {errno.ENOSPC, errno.EDQUOT}
 _READING = {"GetObject", "HeadObject", "HeadBucket", "ListObjectsV2", "ListMultipartUploads"}
 _NOT_FOUND = {"404", "NoSuchKey", "NotFound"}
+
+
+class StoreSilent(StoreUnavailable):
+    """Nothing answers at the store's address."""
 
 
 class StoreRefused(TransientError):
@@ -67,7 +72,7 @@ def translated(action: str, place: str) -> Iterator[None]:
         raise ConfigError(f"{place}: cannot {action}: {reason}") from error
     except (s3_errors.HTTPClientError, s3_errors.ConnectionError) as error:
         reason = _short(error)
-        raise StoreUnavailable(f"{place} does not answer ({reason})", _ENDPOINT_HINT) from error
+        raise StoreSilent(f"{place} does not answer ({reason})", _ENDPOINT_HINT) from error
     except s3_errors.BotoCoreError as error:
         reason = " ".join(str(error).split())
         raise StoreUnavailable(f"{place}: cannot {action}: {reason}", _ENDPOINT_HINT) from error

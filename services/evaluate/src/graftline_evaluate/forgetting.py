@@ -1,0 +1,127 @@
+"""The forgetting probe: does the model still predict texts that have nothing to do with the task?
+
+An adapter can win its task and lose the language. Its loss on general texts shows it before any
+benchmark does. The stage's own texts (`general.json`, written for it) are paragraphs, every token
+but the first of which counts, and questions through the chat template, of which the answer counts.
+They are few and easy: the figure tells a change of one model, and ranks no models.
+"""
+
+from __future__ import annotations
+
+import json
+from importlib import resources
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from graftline.canonical import digest_of
+from graftline.errors import DataError
+from graftline_evaluate.config import FORGETTING
+from graftline_evaluate.dataset import EvalRow
+from graftline_evaluate.measures import perplexity
+from graftline_evaluate.targets import Targets, gold_tokens, share_prefix
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from graftline_evaluate.config import Forgetting
+
+PROBE_FILE = "forgetting.parquet"
+MEASURES = (perplexity("forgetting_perplexity", "nats", "tokens"),)
+
+Passage = dict[str, str]
+"""{"text"}, or {"question", "answer"}."""
+
+_PROBE = pa.schema(
+    [
+        # The question that the text answers; empty for a plain text.
+        pa.field("question", pa.string(), nullable=False),
+        pa.field("text", pa.string(), nullable=False),
+        # Its negative log probability in nats, and the tokens that it sums over.
+        pa.field("nats", pa.float64(), nullable=False),
+        pa.field("tokens", pa.int32(), nullable=False),
+    ]
+)
+
+
+def probe_passages(config: Forgetting) -> list[Passage]:
+    """Give the texts of the probe; none if it is off."""
+    if not config.use:
+        return []
+    if config.texts:
+        return [{"text": text} for text in config.texts]
+    own = resources.files("graftline_evaluate").joinpath("general.json")
+    passages: list[Passage] = json.loads(own.read_text(encoding="utf-8"))
+    return passages
+
+
+def probe_targets(tokenizer: Any, passages: Sequence[Passage], longest: int) -> Targets:
+    """Tokenise the probe.
+
+    Args:
+        tokenizer: With a chat template.
+        passages: At least one.
+        longest: Tokens that a text may have at most.
+
+    Raises:
+        DataError: A text is too short or too long, or the chat template refuses a question.
+    """
+    names = [f"forgetting.texts {number}" for number in range(len(passages))]
+    texts = [
+        _tokens(tokenizer, name, passage) for name, passage in zip(names, passages, strict=True)
+    ]
+    return share_prefix(texts, names, longest)
+
+
+def probe_rows(
+    passages: Sequence[Passage], targets: Targets, nats: Sequence[float]
+) -> list[dict[str, Any]]:
+    """Give the rows of forgetting.parquet."""
+    return [
+        {
+            "question": passage.get("question", ""),
+            "text": passage.get("answer", passage.get("text", "")),
+            "nats": value,
+            "tokens": targets.count(row),
+        }
+        for row, (passage, value) in enumerate(zip(passages, nats, strict=True))
+    ]
+
+
+def describe_probe(passages: Sequence[Passage]) -> dict[str, Any]:
+    """Say for metrics.json which texts they were."""
+    return {"texts": len(passages), "digest": digest_of(list(passages))}
+
+
+def write_probe(folder: Path, rows: Sequence[dict[str, Any]]) -> None:
+    """Write forgetting.parquet."""
+    table = pa.Table.from_pylist(list(rows), schema=_PROBE)
+    pq.write_table(table, folder / PROBE_FILE, compression="zstd")
+
+
+def read_probe(folder: Path) -> list[dict[str, Any]]:
+    """Read a baseline's forgetting.parquet.
+
+    Raises:
+        DataError: It is not there or cannot be read.
+    """
+    try:
+        rows: list[dict[str, Any]] = pq.read_table(
+            folder / PROBE_FILE, schema=_PROBE, use_threads=False
+        ).to_pylist()
+    except (OSError, ValueError, pa.ArrowException) as error:
+        raise DataError(f"baseline: its {PROBE_FILE} cannot be read: {error}") from error
+    return rows
+
+
+def _tokens(tokenizer: Any, name: str, passage: Passage) -> tuple[list[int], int]:
+    if "question" in passage:
+        messages = ({"role": "user", "content": passage["question"]},)
+        row = EvalRow(name, FORGETTING, "", messages, passage["answer"], None)
+        return gold_tokens(tokenizer, list(messages), row)
+    tokens: list[int] = tokenizer(passage["text"])["input_ids"]
+    if len(tokens) < 2:
+        raise DataError(f"{name} has a single token: there is nothing to predict")
+    return tokens, 1

@@ -1,0 +1,104 @@
+"""A leaf of an InstructLab taxonomy: one YAML file with examples of a skill, or of knowledge.
+
+    knowledge: seed_examples: [{context, questions_and_answers: [{question, answer}…]}…]
+    skill:     seed_examples: [{question, answer, context?}…]
+
+Every scalar is read as the text that stands there (an answer `yes` stays `yes`). The pairs are
+given one by one, with what stands above them.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from graftline.errors import DataError
+from graftline_ingest.reading.records import Malformed, Numbered
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_MOST_LEVELS = 32
+_SHARED = ("domain", "task_description")
+# The fast one comes with libyaml, which nearly every wheel holds.
+_Loader: Any = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
+
+
+class _Unusable(Exception):
+    """A file cannot be read as a leaf; the first argument says why, the second where."""
+
+
+def read_taxonomy_leaf(blocks: Iterator[bytes], name: str, *, max_bytes: int) -> Iterator[Numbered]:
+    """Give the pairs of a leaf, from 1; of a file that is none, what is wrong with it.
+
+    Args:
+        blocks: The file's bytes, as UTF-8.
+        name: The file's name; the pairs get it as `source_file`.
+        max_bytes: Largest file.
+
+    Raises:
+        DataError: It is larger.
+    """
+    data = bytearray()
+    for block in blocks:
+        data += block
+        if len(data) > max_bytes:
+            raise DataError(
+                f"{name}: a YAML file of more than {max_bytes >> 20} MiB",
+                "raise `max_document_mb` if it is right",
+            )
+    try:
+        leaf = _parse(bytes(data))
+        seeds = leaf.get("seed_examples") if isinstance(leaf, dict) else None
+        if not isinstance(seeds, list):
+            raise _Unusable("no list 'seed_examples' at its top")
+    except UnicodeDecodeError as error:
+        yield 1, Malformed.of("wrong-encoding", f"byte {error.start} is not UTF-8", bytes(data))
+        return
+    except _Unusable as error:
+        yield 1, Malformed.of("malformed-yaml", str(error), bytes(data))
+        return
+    shared = {key: leaf[key] for key in _SHARED if isinstance(leaf.get(key), str)}
+    pairs = (pair for seed in seeds for pair in _pairs(seed))
+    for number, pair in enumerate(pairs, 1):
+        yield number, {**shared, **pair, "source_file": name} if isinstance(pair, dict) else pair
+
+
+def _pairs(seed: Any) -> Iterator[Any]:
+    """Give a seed example's pairs, each with the context that they share."""
+    inner = seed.get("questions_and_answers") if isinstance(seed, dict) else None
+    if not isinstance(inner, list):
+        yield seed
+        return
+    for pair in inner:
+        yield {"context": seed.get("context"), **pair} if isinstance(pair, dict) else pair
+
+
+def _parse(data: bytes) -> Any:
+    """Parse a file's one document.
+
+    Raises:
+        UnicodeDecodeError: It is not UTF-8.
+        _Unusable: It is no YAML, nested deeply, or holds aliases, by which a small file can say
+            more than any memory holds.
+    """
+    text = data.decode()
+    level = 0
+    try:
+        for event in yaml.parse(text, Loader=_Loader):
+            if isinstance(event, yaml.AliasEvent):
+                raise _Unusable(f"{_place(event.start_mark)}: aliases (*name) are not read")
+            level += isinstance(event, yaml.CollectionStartEvent)
+            level -= isinstance(event, yaml.CollectionEndEvent)
+            if level > _MOST_LEVELS:
+                raise _Unusable(f"{_place(event.start_mark)}: nested too deeply")
+        return yaml.load(text, Loader=_Loader)
+    except yaml.MarkedYAMLError as error:
+        raise _Unusable(f"{_place(error.problem_mark)}: no YAML: {error.problem}") from error
+    except yaml.YAMLError as error:
+        raise _Unusable(f"no YAML: {' '.join(str(error).split())}") from error
+
+
+def _place(mark: Any) -> str:
+    return f"line {mark.line + 1}, column {mark.column + 1}" if mark else "somewhere"
