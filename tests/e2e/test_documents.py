@@ -10,6 +10,7 @@ import sys
 from typing import TYPE_CHECKING
 
 import pytest
+
 from graftline_e2e import Run, digests
 
 if TYPE_CHECKING:
