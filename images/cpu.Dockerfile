@@ -122,6 +122,11 @@ ENTRYPOINT ["python", "-m", "graftline_index"]
 FROM installed AS llm
 # hadolint ignore=DL3002
 USER 0:0
+# llama.cpp's threads are OpenMP's.
+# hadolint ignore=DL3008
+RUN --mount=type=secret,id=ca,target=/etc/ssl/certs/ca-certificates.crt \
+    apt-get update && apt-get install --yes --no-install-recommends libgomp1 \
+    && rm -rf /var/lib/apt/lists/* /var/cache/apt/* /var/cache/ldconfig/aux-cache /var/log/apt/* /var/log/dpkg.log
 COPY images/model.lock /opt/graftline/locks/
 RUN --mount=type=bind,from=tools,source=/opt/tools,target=/mnt/tools \
     --mount=type=cache,target=/mnt/cache \

@@ -5,7 +5,7 @@ import math
 
 import evaluate_rows
 import pytest
-from test_stage_qa import evaluate, plain_nats, read, rows_of
+from test_stage_qa import evaluate, plain_nats, read
 
 from graftline.errors import DataError
 from graftline_evaluate.config import Forgetting
@@ -14,6 +14,10 @@ from graftline_evaluate.forgetting import probe_passages, probe_targets
 ONE = {"few_shot": {"use": "never"}, "max_rows": 2, "splits": ["eval"]}
 OWN = {"forgetting": {"use": True, "texts": ["A cat sat on a mat.", "Rain falls. Grass grows."]}}
 USE = {"forgetting": {"use": True}}
+
+
+def probe_of(run):
+    return json.loads((run.outputs["metrics"] / "forgetting.json").read_text())
 
 
 @pytest.fixture(scope="module")
@@ -96,7 +100,7 @@ def test_the_figure_is_that_of_transformers(baseline, schooled_folder, tiny):
 
     tokenizer = tiny.make_tokenizer()
     model = AutoModelForCausalLM.from_pretrained(schooled_folder).eval()
-    rows = rows_of(baseline, "forgetting.parquet")
+    rows = probe_of(baseline)
     assert len(rows) == 40
     for row in rows:
         if row["question"]:
@@ -119,7 +123,7 @@ def test_texts_of_ones_own_and_any_scorer(tmp_path, base_inputs):
     scorer = {"kind": "json_task", "schema": evaluate_rows.SCHEMA}
     run = evaluate(tmp_path, base_inputs, config={**ONE, **OWN, "scorer": scorer})
     texts = OWN["forgetting"]["texts"]
-    rows = rows_of(run, "forgetting.parquet")
+    rows = probe_of(run)
     assert [(row["question"], row["text"]) for row in rows] == [("", text) for text in texts]
     assert [row["tokens"] for row in rows] == [len(text) - 1 for text in texts]
     assert read(run)["forgetting"]["texts"] == 2

@@ -12,10 +12,7 @@ import json
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
-from graftline.canonical import digest_of
+from graftline.canonical import canonical_json, digest_of
 from graftline.errors import DataError
 from graftline_evaluate.config import FORGETTING
 from graftline_evaluate.dataset import EvalRow
@@ -28,22 +25,12 @@ if TYPE_CHECKING:
 
     from graftline_evaluate.config import Forgetting
 
-PROBE_FILE = "forgetting.parquet"
+# Not Parquet: all Parquet files of an artifact are shards of its rows.
+PROBE_FILE = "forgetting.json"
 MEASURES = (perplexity("forgetting_perplexity", "nats", "tokens"),)
 
 Passage = dict[str, str]
 """{"text"}, or {"question", "answer"}."""
-
-_PROBE = pa.schema(
-    [
-        # The question that the text answers; empty for a plain text.
-        pa.field("question", pa.string(), nullable=False),
-        pa.field("text", pa.string(), nullable=False),
-        # Its negative log probability in nats, and the tokens that it sums over.
-        pa.field("nats", pa.float64(), nullable=False),
-        pa.field("tokens", pa.int32(), nullable=False),
-    ]
-)
 
 
 def probe_passages(config: Forgetting) -> list[Passage]:
@@ -78,7 +65,11 @@ def probe_targets(tokenizer: Any, passages: Sequence[Passage], longest: int) -> 
 def probe_rows(
     passages: Sequence[Passage], targets: Targets, nats: Sequence[float]
 ) -> list[dict[str, Any]]:
-    """Give the rows of forgetting.parquet."""
+    """Give the rows of forgetting.json.
+
+    `text` is a plain text, or the answer to `question`; `nats` its negative log probability, and
+    `tokens` how many that sums over.
+    """
     return [
         {
             "question": passage.get("question", ""),
@@ -96,22 +87,19 @@ def describe_probe(passages: Sequence[Passage]) -> dict[str, Any]:
 
 
 def write_probe(folder: Path, rows: Sequence[dict[str, Any]]) -> None:
-    """Write forgetting.parquet."""
-    table = pa.Table.from_pylist(list(rows), schema=_PROBE)
-    pq.write_table(table, folder / PROBE_FILE, compression="zstd")
+    """Write forgetting.json."""
+    (folder / PROBE_FILE).write_text(canonical_json(list(rows)) + "\n", encoding="utf-8")
 
 
 def read_probe(folder: Path) -> list[dict[str, Any]]:
-    """Read a baseline's forgetting.parquet.
+    """Read a baseline's forgetting.json.
 
     Raises:
         DataError: It is not there or cannot be read.
     """
     try:
-        rows: list[dict[str, Any]] = pq.read_table(
-            folder / PROBE_FILE, schema=_PROBE, use_threads=False
-        ).to_pylist()
-    except (OSError, ValueError, pa.ArrowException) as error:
+        rows: list[dict[str, Any]] = json.loads((folder / PROBE_FILE).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
         raise DataError(f"baseline: its {PROBE_FILE} cannot be read: {error}") from error
     return rows
 
