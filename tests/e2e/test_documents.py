@@ -26,6 +26,7 @@ SMALL = (
     *("--set", "generate.max_tokens=90", "--set", "judge.max_tokens=60"),
     *("--set", "generate.task.request.corrections=0", "--set", "judge.request.corrections=0"),
     *("--set", "judge.calibration={rows: 0}"),
+    *("--set", "curate.operations=[{op: dedupe}, {op: sample, limits: {train: 14, eval: 6}}]"),
 )
 
 
