@@ -93,7 +93,10 @@ def test_no_rows_at_all(curate):
     ("operations", "message"),
     [
         ([{"op": "dedup"}], "dedup"),
-        ([{"op": "dedupe", "buy": "prompt"}], "operations.0.dedupe.buy: unknown setting"),
+        (
+            [{"op": "dedupe", "buy": "prompt"}],
+            "operations.0.buy: unknown setting — did",
+        ),
         ([{"op": "sample", "limits": {}}], "limits"),
         ([{"op": "sample", "limits": {"train": 0}}], "greater than or equal to 1"),
         ([{"op": "decontaminate", "against": ["train"]}], "both name train"),

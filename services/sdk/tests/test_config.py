@@ -1,4 +1,4 @@
-from typing import Literal
+from typing import Annotated, Literal
 
 import pytest
 from pydantic import Field
@@ -67,3 +67,42 @@ def test_without_a_near_name_all_are_listed():
 
 def test_nearest_is_silent_when_nothing_is_near():
     assert nearest("abc", ["xyz"]) == ""
+
+
+class Long(Settings):
+    kind: Literal["long"]
+    words: int = Field(ge=1)
+
+
+class Short(Settings):
+    kind: Literal["short"]
+    marks: list[Long | None] = []
+
+
+class Choosing(Config):
+    way: Annotated[Long | Short, Field(discriminator="kind")]
+    more: list[Annotated[Long | Short, Field(discriminator="kind")]] = []
+
+
+@pytest.mark.parametrize(
+    ("values", "problem"),
+    [
+        ({"way": {"kind": "long", "wrds": 1, "words": 1}}, "way.wrds: unknown setting — did you"),
+        ({"way": {"kind": "long"}}, "way.words: is required"),
+        ({"way": {"kind": "long", "words": 0}}, "way.words: Input should be greater"),
+        ({"way": {}}, "way.kind: is required"),
+        ({"way": {"kind": "odd"}}, "way.kind: must be one of 'long', 'short' (got 'odd')"),
+        (
+            {"way": {"kind": "short"}, "more": [{"kind": "short", "mark": []}]},
+            "more.0.mark: unknown setting — did you mean 'marks'?",
+        ),
+        (
+            {"way": {"kind": "short", "marks": [{"kind": "long", "words": "x"}]}},
+            "way.marks.0.words: Input should be a valid integer",
+        ),
+    ],
+)
+def test_a_mistake_in_one_of_several_forms_has_the_path_that_was_written(values, problem):
+    with pytest.raises(ConfigError) as caught:
+        parse_settings(Choosing, values, "step 'x'")
+    assert problem in str(caught.value)

@@ -4,15 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import (
-    Field,
-    ValidationError,
-    ValidatorFunctionWrapHandler,
-    WrapValidator,
-    field_validator,
-    model_validator,
-)
-from pydantic_core import InitErrorDetails, PydanticCustomError
+from pydantic import Field, field_validator, model_validator
 
 from graftline.config import Config, Runtime, Settings
 
@@ -72,33 +64,7 @@ class QuestionAnswering(Settings):
     )
 
 
-def _without_tag(value: Any, union: ValidatorFunctionWrapHandler) -> Any:
-    """Tell a scorer's mistakes in the paths that users wrote; pydantic puts the tag into them."""
-    try:
-        return union(value)
-    except ValidationError as error:
-        details = [_scorer_detail(dict(found)) for found in error.errors()]
-        raise ValidationError.from_exception_data("scorer", details) from error
-
-
-def _scorer_detail(found: dict[str, Any]) -> InitErrorDetails:
-    if found["type"] == "union_tag_not_found":
-        return InitErrorDetails(type="missing", loc=("kind",), input=found["input"])
-    if found["type"] == "union_tag_invalid":
-        words = f"must be one of {found['ctx']['expected_tags']}"
-        kind = PydanticCustomError("setting", "{words}", {"words": words})
-        return InitErrorDetails(type=kind, loc=("kind",), input=found["ctx"]["tag"])
-    where = tuple(found["loc"][1:])
-    if found["type"] in ("missing", "extra_forbidden"):
-        return InitErrorDetails(type=found["type"], loc=where, input=found["input"])
-    words = found["msg"].removeprefix("Value error, ")
-    kind = PydanticCustomError("setting", "{words}", {"words": words})
-    return InitErrorDetails(type=kind, loc=where, input=found["input"])
-
-
-Scorer = Annotated[
-    JsonTask | QuestionAnswering, Field(discriminator="kind"), WrapValidator(_without_tag)
-]
+Scorer = Annotated[JsonTask | QuestionAnswering, Field(discriminator="kind")]
 
 
 class Decoding(Settings):

@@ -8,7 +8,6 @@ from pydantic import Field
 
 from graftline.config import Config, Runtime, Settings, SourceUri
 from graftline.llm.config import LlmConfig, LlmRuntime
-from graftline_generate.by_kind import by_kind
 
 Rows = Annotated[int, Field(ge=0, description="Messages in this split; 0 leaves it out.")]
 Messy = Annotated[
@@ -170,11 +169,7 @@ class QuestionAnswers(Settings):
     )
 
 
-Task = Annotated[
-    SupportTickets | QuestionAnswers,
-    Field(discriminator="kind"),
-    by_kind({"support-tickets": SupportTickets, "qa": QuestionAnswers}),
-]
+Task = Annotated[SupportTickets | QuestionAnswers, Field(discriminator="kind")]
 """One of the tasks, told apart by `kind`."""
 
 

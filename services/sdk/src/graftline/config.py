@@ -7,7 +7,8 @@ concurrency, checkpoint intervals) changes only how it gets there and is in no k
 from __future__ import annotations
 
 import difflib
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from types import UnionType
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, ValidationError, WithJsonSchema
 
@@ -68,28 +69,74 @@ def parse_settings(model: type[SettingsT], values: dict[str, Any], subject: str)
 
 
 def _problem(model: type[BaseModel], detail: dict[str, Any]) -> Problem:
-    where: Sequence[int | str] = detail["loc"]
-    path = ".".join(str(part) for part in where)
+    where, settings = _written(model, detail["loc"])
+    path = ".".join(where)
     if detail["type"] == "extra_forbidden":
-        allowed = _allowed_names(model, where[:-1])
-        hint = nearest(str(where[-1]), allowed)
+        allowed = _names(settings) if settings else []
+        hint = nearest(where[-1], allowed)
         known = f"; allowed: {', '.join(allowed)}" if allowed and not hint else ""
         return Problem(path, f"unknown setting{hint}{known}")
     if detail["type"] == "missing":
         return Problem(path, "is required")
+    if detail["type"] in ("union_tag_not_found", "union_tag_invalid"):
+        path = f"{path}.{detail['ctx']['discriminator'].strip(chr(39))}"
+        if detail["type"] == "union_tag_not_found":
+            return Problem(path, "is required")
+        allowed_tags, tag = detail["ctx"]["expected_tags"], detail["ctx"]["tag"]
+        return Problem(path, f"must be one of {allowed_tags} (got {tag!r})")
     message = detail["msg"].removeprefix("Value error, ")
     # A rule about several settings has no single value to show.
     value = detail.get("input")
     return Problem(path, message if isinstance(value, dict) else f"{message} (got {value!r})")
 
 
-def _allowed_names(model: type[BaseModel], where: Sequence[int | str]) -> list[str]:
-    """Follow plain nested models only; an unfollowable path has no suggestions."""
-    current: type[BaseModel] = model
+def _written(
+    model: type[BaseModel], where: Sequence[int | str]
+) -> tuple[list[str], type[BaseModel] | None]:
+    """Give a mistake's path as the user wrote it, and the settings that its last name is of.
+
+    Pydantic puts the tag of a union's member into the path (`task.qa.prompt`); the user did not.
+    """
+    path: list[str] = []
+    owner: type[BaseModel] | None = model
+    members: list[Any] = [model]
     for part in where:
-        field = current.model_fields.get(str(part))
-        annotation = field.annotation if field else None
-        if not (isinstance(annotation, type) and issubclass(annotation, BaseModel)):
-            return []
-        current = annotation
-    return sorted(field.alias or name for name, field in current.model_fields.items())
+        chosen = [member for member in members if _is_tag(member, part)]
+        if len(members) > 1 and chosen:
+            members = chosen
+            continue
+        owner = members[0] if len(members) == 1 and _is_settings(members[0]) else None
+        path.append(str(part))
+        members = _members(owner, members, part)
+    return path, owner
+
+
+def _members(owner: type[BaseModel] | None, around: list[Any], part: int | str) -> list[Any]:
+    """Give the types that may stand at a name of settings, or at an item of a list."""
+    annotation: Any = None
+    if owner is not None:
+        fields = {field.alias or name: field for name, field in owner.model_fields.items()}
+        annotation = fields[str(part)].annotation if str(part) in fields else None
+    elif len(around) == 1 and get_origin(around[0]) is list:
+        annotation = get_args(around[0])[0]
+    if get_origin(annotation) is Annotated:
+        annotation = get_args(annotation)[0]
+    if get_origin(annotation) in (Union, UnionType):
+        return [member for member in get_args(annotation) if member is not type(None)]
+    return [annotation]
+
+
+def _is_settings(member: Any) -> bool:
+    return isinstance(member, type) and issubclass(member, BaseModel)
+
+
+def _is_tag(member: Any, part: int | str) -> bool:
+    """Whether a name is what tells this member of a union from the others (`kind: qa`)."""
+    return _is_settings(member) and any(
+        get_origin(field.annotation) is Literal and part in get_args(field.annotation)
+        for field in member.model_fields.values()
+    )
+
+
+def _names(settings: type[BaseModel]) -> list[str]:
+    return sorted(field.alias or name for name, field in settings.model_fields.items())

@@ -27,7 +27,7 @@ the same command goes on from there.
 Examples:
   graftline run json-extraction
   graftline run json-extraction --profile tiny --set adapter.lora_r=8
-  graftline run json-extraction --set data=tickets.jsonl --set schema=tickets.schema.json
+  graftline run json-extraction --set source=tickets.jsonl --set schema=ticket.schema.json
   graftline run json-extraction --until format
   graftline run json-extraction --image curate=exec:./my-curate
   graftline run json-extraction --store s3://team/graftline --json

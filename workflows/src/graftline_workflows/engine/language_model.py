@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from graftline.errors import ConfigError, Problem, TransientError
 from graftline.llm.config import ENDPOINTS
 from graftline_workflows.engine.process import kill_group, last_cause, note_process
+from graftline_workflows.home import os_error
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -74,6 +75,7 @@ class LanguageModelServer:
 
         Raises:
             TransientError: It did not start; the message has its last words.
+            GraftlineError: Its files cannot be written.
         """
         if not wants_server(request):
             return {}
@@ -99,21 +101,24 @@ class LanguageModelServer:
         self._pid_file.unlink(missing_ok=True)
 
     def _start(self) -> None:
-        self._folder.mkdir(parents=True, exist_ok=True)
         ready, log_path = self._folder / "ready.json", self._folder / "llm.log"
-        ready.unlink(missing_ok=True)
         command = [sys.executable, "-m", _MODULE, "serve", "--threads", str(self._threads)]
         command += ["--ready", str(ready)]
-        with log_path.open("wb") as log:
-            self._process = subprocess.Popen(
-                command,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                env={**os.environ, "GRAFTLINE_ENGINE_IS_PARENT": "1"},
-                start_new_session=True,
-            )
-        note_process(self._pid_file, self._process.pid, command)
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            ready.unlink(missing_ok=True)
+            with log_path.open("wb") as log:
+                self._process = subprocess.Popen(
+                    command,
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=subprocess.STDOUT,
+                    env={**os.environ, "GRAFTLINE_ENGINE_IS_PARENT": "1"},
+                    start_new_session=True,
+                )
+            note_process(self._pid_file, self._process.pid, command)
+        except OSError as error:
+            raise os_error(error, "cannot start the language model's server") from error
         deadline = time.monotonic() + _START_S
         while not ready.exists():
             if self._process.poll() is not None or time.monotonic() > deadline:
