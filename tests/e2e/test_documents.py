@@ -64,7 +64,9 @@ def asked(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, ...]:
 
 
 @pytest.fixture(scope="module")
-def run(installation: Installation, asked: tuple[str, ...], tmp_path_factory) -> Run:
+def run(
+    installation: Installation, first_run: Run, asked: tuple[str, ...], tmp_path_factory
+) -> Run:
     home = ("--home", str(tmp_path_factory.mktemp("home")))
     submitted = graftline(
         installation.environment,
@@ -74,6 +76,11 @@ def run(installation: Installation, asked: tuple[str, ...], tmp_path_factory) ->
     print(run.table(installation.manifests(run.name)))
     assert run.phase == "Succeeded", run.explain()
     return run
+
+
+def test_what_the_other_recipe_has_built_is_not_built_again(first_run: Run, run: Run):
+    assert "model" in first_run.steps
+    assert "model" not in run.steps
 
 
 def test_two_ranks_share_the_asking_and_both_are_busy(installation: Installation, run: Run):
