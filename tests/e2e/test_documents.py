@@ -38,7 +38,7 @@ def handbook(folder: Path) -> Path:
             f"## Valve {document}-{number}\n\nValve {document}-{number} opens at {number + 2} bar. "
             f"It is tested every {number + 1} weeks by team {document + 1}, in hall {number % 4}. "
             f"Its spare part has the number {1000 * document + number}."
-            for number in range(12)
+            for number in range(11)
         ]
         text = f"# Hall {document}\n\n" + "\n\n".join(sections) + "\n"
         (folder / f"hall-{document}.md").write_text(text)

@@ -64,3 +64,13 @@ def test_refusals_of_the_system(number: int, kind: type[Exception], said: str) -
     assert isinstance(error, kind)
     assert said in str(error)
     assert "/x" in str(error)
+
+
+def test_a_run_that_ends_by_an_error_leaves_the_killed_one_to_the_next(tmp_path: Path) -> None:
+    (tmp_path / "lock").write_text('{"pid": 1, "run": "killed"}')
+    with pytest.raises(ConfigError), Home(tmp_path).lock("wrong"):
+        raise ConfigError("no such recipe")
+    with Home(tmp_path).lock("right") as interrupted:
+        assert interrupted == "killed"
+    with Home(tmp_path).lock("next") as interrupted:
+        assert interrupted == ""

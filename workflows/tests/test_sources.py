@@ -101,8 +101,8 @@ def test_a_source_that_is_known_need_not_be_here():
         ("empty.jsonl", DataError, "source 'empty.jsonl' is an empty file"),
         ("empty", DataError, "source 'empty' is an empty folder"),
         ("hidden", DataError, "has no files"),
-        ("https://example.org/a.jsonl", ConfigError, "web addresses are not read"),
-        ("http://example.org/a.jsonl", ConfigError, "web addresses are not read"),
+        ("https://example.org/a.jsonl", ConfigError, "are not read in the cluster"),
+        ("http://example.org/a.jsonl", ConfigError, "are not read in the cluster"),
         ("ftp://example.org/a.jsonl", ConfigError, "this kind of address is not supported"),
         ("package://no_such_module/file", ConfigError, "'no_such_module' is not installed"),
         ("hf://", ConfigError, "no name of the Hub"),
@@ -278,3 +278,10 @@ def test_a_memory_that_cannot_be_written_is_no_error(tmp_path: Path):
     cache = DigestCache(tmp_path / "file" / "memory.json")
     cache.sha256(old_file(tmp_path / "a", "one"))
     cache.save()
+
+
+def test_a_digest_cache_that_somebody_wrote_into_is_no_obstacle(tmp_path: Path):
+    file = old_file(tmp_path / "a.jsonl", "{}\n")
+    cache = tmp_path / "digests.json"
+    cache.write_text(json.dumps({str(file): 7, "b": [1, 2], "c": None}))
+    assert DigestCache(cache).sha256(file) == sha256_file(file)

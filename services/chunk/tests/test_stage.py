@@ -12,6 +12,7 @@ from tokenizers import Tokenizer
 from graftline.errors import ConfigError, DataError
 from graftline.testkit.local import run_stage
 from graftline_chunk.descriptor import STAGE
+from graftline_chunk.tokenising import Tokeniser
 
 PROSE = "The quick brown fox jumps over the lazy dog. It does so again, and again.\n\n"
 
@@ -37,7 +38,24 @@ def test_a_model_counts_tokens_of_chunks_in_characters(markdown, chunk, model):
     assert all(row["tokens"] is None for row in without.chunks)
 
 
-def test_long_texts_are_tokenised_in_pieces_that_change_nothing(markdown, chunk, model):
+@pytest.mark.parametrize("kind", ["lines", "words", "one-word"])
+def test_long_texts_are_tokenised_in_pieces_that_differ_at_their_joins_alone(model, kind):
+    prose = (PROSE * 3000)[:200_000]
+    text = {
+        "lines": prose,
+        "words": prose.replace("\n", " "),
+        "one-word": "".join(character for character in prose if character.isalnum()),
+    }[kind]
+    tokenizer = Tokenizer.from_file(str(model / "tokenizer.json"))
+    whole = len(tokenizer.encode(text, add_special_tokens=False).ids)
+    joins = len(text) // (1 << 16)
+    assert joins >= 2
+    counted = Tokeniser(model).tokenise(text).count(0, len(text))
+    # The test's `▁` tokenizer has tokens of whole sentences, which the joins break.
+    assert abs(counted - whole) <= 6 * joins
+
+
+def test_chunks_of_long_texts_have_the_tokens_of_the_whole(markdown, chunk, model):
     rows = [markdown((PROSE * 2000)[:140_000])]
     done = chunk(rows, model=model, unit="tokens", size=500, overlap=0)
     tokenizer = Tokenizer.from_file(str(model / "tokenizer.json"))
@@ -54,6 +72,9 @@ def test_tokens_need_a_model_with_a_tokenizer(markdown, chunk, tmp_path):
         chunk([markdown("x")], model=tmp_path)
     (tmp_path / "tokenizer.json").write_text("{}")
     with pytest.raises(ConfigError, match="cannot be read"):
+        chunk([markdown("x")], model=tmp_path)
+    (tmp_path / "graftline-model.json").write_text("[]")
+    with pytest.raises(DataError, match=r"graftline-model\.json is not a JSON object"):
         chunk([markdown("x")], model=tmp_path)
 
 

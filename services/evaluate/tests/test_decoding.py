@@ -145,6 +145,28 @@ def test_prompts_are_read_in_parts_as_at_once(monkeypatch):
     assert decoder("SharedPrefixDecoder", model, prefix, 8).decode(rests) == whole
 
 
+def test_padding_that_a_whole_part_shares_is_not_read(monkeypatch):
+    from graftline_evaluate import decoding
+
+    model = make_model("Llama")
+    prefix, rests = make_prompts(3, rows=9)
+    rests.sort(key=len)
+    rests[:3] = [rest[:1] for rest in rests[:3]]
+    whole = decoder("SharedPrefixDecoder", model, prefix, 8).decode(rests)
+    width = len(rests[-1])
+    read = []
+
+    def next_logits(model, ids, *rest, original=decoding.next_logits):
+        read.append(tuple(ids.shape))
+        return original(model, ids, *rest)
+
+    monkeypatch.setattr(decoding, "next_logits", next_logits)
+    monkeypatch.setattr(decoding, "PREFILL_TOKENS", 3 * width)
+    assert decoder("SharedPrefixDecoder", model, prefix, 8).decode(rests) == whole
+    assert read[:3] == [(3, 1), (3, len(rests[5])), (3, width)]
+    assert len(rests[5]) < width
+
+
 def test_bfloat16_repeats_itself():
     """The same batch gives the same tokens; another batch may not (near ties), so none is asked."""
     import torch

@@ -142,7 +142,12 @@ def test_a_baseline_with_another_probe_is_refused(
 
 def test_texts_that_cannot_be_used_are_refused(tiny):
     tokenizer = tiny.make_tokenizer()
-    with pytest.raises(DataError, match=r"forgetting\.texts 1 has a single token"):
+    with pytest.raises(DataError, match="text 2 of the forgetting probe has a single token"):
         probe_targets(tokenizer, [{"text": "ab"}, {"text": "a"}], 100)
-    with pytest.raises(DataError, match=r"1 texts are longer, .* forgetting\.texts 0: 101 tokens"):
-        probe_targets(tokenizer, [{"text": "a" * 101}], 100)
+    texts = [{"text": "a" * 100}, {"text": "a" * 101}]
+    with pytest.raises(DataError, match="1 texts of the forgetting probe .* text 2: 101 tok") as e:
+        probe_targets(tokenizer, texts, 100)
+    assert e.value.hint == (
+        "give shorter ones as forgetting.texts, or set forgetting.use to false, in baseline and "
+        "adapted alike"
+    )

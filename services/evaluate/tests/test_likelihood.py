@@ -70,7 +70,7 @@ def plainly(model, texts):
 def forced(model, texts):
     from graftline_evaluate.likelihood import Forcer
 
-    targets = share_prefix(texts, [""] * len(texts), 256)
+    targets = share_prefix(texts)
     return Forcer(model, targets.prefix).nats(targets.rests, targets.starts)
 
 
@@ -170,6 +170,6 @@ def test_a_model_that_overflows_is_refused(tmp_path):
         reporter=RecordedEvents(),
         vault=FolderVault(tmp_path / "vault"),
     )
-    targets = share_prefix(texts, [""] * len(texts), 256)
+    targets = share_prefix(texts)
     with pytest.raises(DataError, match="the model gives 5 of 5 texts no finite probability"):
         force_all(ctx, model, "gold-plain", targets, 5, Work(14))

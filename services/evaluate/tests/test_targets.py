@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from graftline.errors import DataError
 from graftline_evaluate.dataset import EvalRow
 from graftline_evaluate.few_shot import FewShotPrompt
-from graftline_evaluate.targets import make_targets, share_prefix
+from graftline_evaluate.prompts import make_prompts
+from graftline_evaluate.targets import gold_targets, share_prefix
 
 MISTRAL = (
     "{% set system = messages[0]['content'] if messages[0]['role'] == 'system' else '' %}"
@@ -34,9 +35,14 @@ def make_row(question="why?", gold="Because.", system="Be brief."):
     return EvalRow("r1", "eval", "g", tuple(messages), gold, None)
 
 
+def make_targets(tokenizer, rows, few_shot=None, longest=5000):
+    prompts = make_prompts(tokenizer, rows, few_shot, 5000, with_gold=True)
+    return gold_targets(rows, prompts, longest)
+
+
 def counted(tokenizer, rows, few_shot=None):
     """The texts, and what of them counts."""
-    targets = make_targets(tokenizer, rows, few_shot, 5000)
+    targets = make_targets(tokenizer, rows, few_shot)
     found = []
     for index, (rest, start) in enumerate(zip(targets.rests, targets.starts, strict=True)):
         assert 0 < start < len(rest)
@@ -61,7 +67,11 @@ def counted(tokenizer, rows, few_shot=None):
             "<|im_start|>assistant\n<think></think>Because.<|im_end|>",
             "<think></think>Because.<|im_end|>",
         ),
-        (WITHOUT_END, "system: Be brief.\nuser: why?\nassistant: Because.", "assistant: Because."),
+        (
+            WITHOUT_END,
+            "system: Be brief.\nuser: why?\nassistant: Because.\n",
+            "assistant: Because.\n",
+        ),
     ],
 )
 def test_the_answer_and_its_end_count(tiny, template, text, answer):
@@ -75,11 +85,11 @@ def test_a_template_without_the_answer_is_refused(tiny, template):
     tokenizer = tiny.make_tokenizer()
     tokenizer.chat_template = template
     with pytest.raises(DataError, match=r"row r1 \(eval\): .* does not write the answer behind"):
-        make_targets(tokenizer, [make_row()], None, 5000)
+        make_targets(tokenizer, [make_row()])
 
 
-def test_a_token_across_the_border_counts(tiny):
-    """`evaluate_tiny` has one token for the whole of ANSWER; here it begins in the prompt."""
+def test_no_token_is_across_the_border(tiny):
+    """`evaluate_tiny` has one token for the whole of ANSWER; here that begins in the prompt."""
     tokenizer = tiny.make_tokenizer()
     tokenizer.chat_template = (
         "{% for m in messages %}{% if m['role'] == 'user' %}{{ m['content'] }}"
@@ -87,7 +97,7 @@ def test_a_token_across_the_border_counts(tiny):
     )
     row = make_row("say " + evaluate_rows.ANSWER[:5], evaluate_rows.ANSWER[5:])
     assert counted(tokenizer, [row]) == [
-        (f"say {evaluate_rows.ANSWER}<|im_end|>", f"{evaluate_rows.ANSWER}<|im_end|>")
+        (f"say {evaluate_rows.ANSWER}<|im_end|>", f"{evaluate_rows.ANSWER[5:]}<|im_end|>")
     ]
 
 
@@ -95,9 +105,9 @@ def test_rows_share_their_beginning(tiny):
     tokenizer = tiny.make_tokenizer()
     rows = [make_row("why?", "Because."), make_row("why?", "Because it is."), make_row("who?", "I")]
     shown = FewShotPrompt("", (make_row("what?", "That."),))
-    plain = make_targets(tokenizer, rows, None, 5000)
+    plain = make_targets(tokenizer, rows)
     assert tokenizer.decode(plain.prefix).endswith("user\nwh")
-    few_shot = make_targets(tokenizer, rows, shown, 5000)
+    few_shot = make_targets(tokenizer, rows, shown)
     assert "assistant\nThat.<|im_end|>" in tokenizer.decode(few_shot.prefix)
     assert [answer for _, answer in counted(tokenizer, rows, shown)] == [
         answer for _, answer in counted(tokenizer, rows)
@@ -106,7 +116,8 @@ def test_rows_share_their_beginning(tiny):
 
 def test_texts_beyond_the_context_are_refused(tiny):
     rows = [make_row(), make_row(gold="x" * 300)]
-    with pytest.raises(DataError, match=r"1 texts are longer, .* than the 200 tokens .*r1 \(eval"):
+    told = r"1 prompts with their gold answers are longer than the 200 tokens .*r1 \(eval"
+    with pytest.raises(DataError, match=told):
         make_targets(tiny.make_tokenizer(), rows, None, 200)
 
 
@@ -121,7 +132,7 @@ TEXTS = st.lists(
 
 @given(TEXTS)
 def test_a_shared_prefix_loses_nothing(texts):
-    targets = share_prefix(texts, [""] * len(texts), 9)
+    targets = share_prefix(texts)
     for (tokens, first), rest, start in zip(texts, targets.rests, targets.starts, strict=True):
         assert [*targets.prefix, *rest] == tokens
         assert len(targets.prefix) + start == first

@@ -1,7 +1,6 @@
-from types import SimpleNamespace
-
 from transformers.utils.chat_template_utils import render_jinja_template
 
+from graftline_evaluate.dataset import EvalRow
 from graftline_evaluate.prompts import make_prompts
 
 
@@ -27,8 +26,6 @@ class Tokenizer:
 
 def test_a_prompt_does_not_depend_on_the_day():
     tokenizer = Tokenizer()
-    row = SimpleNamespace(
-        id="a", split="eval", tools=None, messages=[{"role": "user", "content": "hi"}]
-    )
+    row = EvalRow("a", "eval", "g", ({"role": "user", "content": "hi"},), "ho", None)
     make_prompts(tokenizer, [row], None, 1000)
     assert tokenizer.texts == ["26 Jul 2024 hi"]

@@ -33,6 +33,14 @@ def test_every_setting_is_documented_and_names_are_disjoint():
         ({"formats": ["ollama"]}, "'ollama' needs 'gguf' or 'gguf-adapter'"),
         ({"formats": ["gguf"], "parity": {"ollama": "always"}}, "nothing to ask without 'ollama'"),
         ({"adapter_from": "smollm2"}, "needs 'gguf-adapter' in `formats`"),
+        (
+            {
+                "formats": ["gguf-adapter", "ollama"],
+                "adapter_from": "smollm2",
+                "parity": {"ollama": "always"},
+            },
+            "nothing to ask: Modelfile.adapter is made from what `adapter_from` names",
+        ),
         ({"formats": ["peft", "peft"]}, "named once"),
         ({"gguf_type": "q4_k_m"}, "gguf_type"),
         ({"parity": {"prompt": 3}}, "did you mean 'prompts'"),

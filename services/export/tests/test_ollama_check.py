@@ -9,8 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from graftline.domain.chat_templates import FAMILIES
+from graftline.domain.examples import example, message
+from graftline.domain.rows import EXAMPLES, RowWriter
 from graftline.errors import ConfigError, DataError
 from graftline.testkit.local import run_stage
+from graftline_export import ollama_check
 from graftline_export.descriptor import STAGE
 from graftline_export.modelfile import Modelfile
 from graftline_export.ollama import Ollama, Said
@@ -122,6 +125,67 @@ def test_without_an_ollama_always_fails_and_auto_goes_on(model, adapter, tmp_pat
     assert any("no Ollama was asked" in text for level, text in run.events.lines)
     parity = json.loads((run.outputs["bundle"] / "parity.json").read_text())
     assert parity["ollama"] is None
+    assert parity["forms"].keys() == {"merged", "gguf"}
+
+
+def test_a_modelfile_from_elsewhere_is_not_asked_and_said_so(model, adapter, tmp_path):
+    formats = ["gguf-adapter", "ollama"]
+    wish = {"formats": formats, "adapter_from": "smollm2:135m", "parity": {"ollama": "auto"}}
+    run = export(model, adapter, tmp_path, program="no-such-ollama", **wish)
+    warned = [text for level, text in run.events.lines if level == "warning"]
+    assert len(warned) == 1
+    assert "not asked about Modelfile.adapter: it is made from 'smollm2:135m'" in warned[0]
+
+
+def questions_without_a_system_prompt(folder):
+    folder.mkdir()
+    with RowWriter(folder, EXAMPLES) as writer:
+        for number in range(3):
+            turns = [message("user", f"Where is {number}?"), message("assistant", "here")]
+            writer.write(example(messages=turns, split="eval", group=str(number), task="t"))
+    return {"examples": folder}
+
+
+class Rendering:
+    """An Ollama that makes prompts as ChatML says, and is never to be asked for an answer."""
+
+    version = "0"
+
+    def __init__(self, program, folder, options):
+        pass
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        pass
+
+    def create(self, name, modelfile):
+        pass
+
+    def rendered(self, name, messages):
+        if messages[0]["role"] != "system":
+            messages = [{"role": "system", "content": "Be kind."}, *messages]
+        turns = [f"<|im_start|>{m['role']}\n{m['content']}<|im_end|>\n" for m in messages]
+        return "".join(turns) + "<|im_start|>assistant\n"
+
+
+@pytest.mark.parametrize("wish", ["always", "auto"])
+def test_a_check_that_compares_nothing_is_none(model, adapter, tmp_path, monkeypatch, wish):
+    """Ollama would put the system prompt before every question, and the reference has none."""
+    monkeypatch.setattr(ollama_check, "Ollama", Rendering)
+    inputs = questions_without_a_system_prompt(tmp_path / "examples")
+    settings = {"system": "Be kind.", "program": "sh", "parity": {"ollama": wish}}
+    said = "none of the 3 prompts has a system prompt"
+    if wish == "always":
+        with pytest.raises(DataError, match=said):
+            export(model, adapter, tmp_path, inputs, **settings)
+        return
+    run = export(model, adapter, tmp_path, inputs, **settings)
+    assert any(said in text for level, text in run.events.lines if level == "warning")
+    parity = json.loads((run.outputs["bundle"] / "parity.json").read_text())
+    found = parity["ollama"]
+    assert (found["conversations"], found["prompts"], found["prompt_tokens"]) == (6, 0, None)
     assert parity["forms"].keys() == {"merged", "gguf"}
 
 

@@ -90,7 +90,6 @@ def test_all_forms_agree(run):
         assert form["tokens"] > 10
         assert form["disagreements"] == 0
         assert form["same_tokens"] + form["near_ties"] == form["tokens"]
-    assert parity["prompt_tokens_identical"] is True
     assert run.result.figures["parity_gguf_disagreements"] == 0
 
 

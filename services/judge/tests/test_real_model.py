@@ -42,6 +42,17 @@ def test_rows_are_scored_or_unjudged_and_a_second_run_asks_nothing(llama, court,
     assert again.result.figures["llm_requests"] == 0
 
 
+@pytest.mark.parametrize("most", [0, 1])
+def test_a_small_model_keeps_to_fewer_issues_and_comes_to_the_scores(llama, court, say, most):
+    request = {"model": "SmolLM2-135M-Instruct", "max_tokens": 300, "corrections": 0}
+    runtime = {"llm": {"endpoints": [{"url": llama, "max_concurrency": 1}], "timeout_s": 200}}
+    (judgement,) = court.judge(
+        [say.pair()], runtime=runtime, request=request, max_issues=most
+    ).judgements
+    assert judgement["verdict"] != "UNJUDGED"
+    assert len(judgement["issues"]) <= most
+
+
 def test_a_small_models_worth_is_measured_and_said(llama, court, say):
     rows = [
         say.pair(

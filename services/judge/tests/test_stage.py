@@ -130,6 +130,7 @@ def test_rows_that_no_model_can_judge_ask_nobody(court, model, say):
     reasons = ["no-source", "no-question", "no-answer", "no-answer"]
     assert [j["reason"] for j in done.judgements] == reasons
     assert model.requests == 0
+    assert done.run.events.progress_points[-1] == (4, 4, "rows")
     assert done.summary["judged"] == 0
     assert done.summary["mean"]["overall"] is None
     assert "UNJUDGED: 2 no-answer, 1 no-question, 1 no-source" in done.run.said("error")
@@ -305,7 +306,44 @@ def test_weights_and_limits_are_settings(court, model, say):
     assert (judgement["overall"], judgement["verdict"]) == (9.4, "PASS")
 
 
+def listing(say, count):
+    """A judgement with so many issues."""
+    issues = [{"severity": "low", "text": f"Issue {n}."} for n in range(count)]
+    return say.judgement(9, issues=issues)
+
+
+@pytest.mark.parametrize("most", [0, 1, 4, 20])
+def test_a_judgement_lists_so_many_issues_at_most(court, model, say, most):
+    listed = iter([most + 1, most])
+    model.says = lambda text: listing(say, next(listed))
+    (judgement,) = court.judge([say.pair()], max_issues=most).judgements
+    assert len(judgement["issues"]) == most
+    assert model.requests == 2  # it was told that these were too many
+
+
+def test_the_judge_is_told_of_fewer_issues_and_by_default_asked_as_ever(court, model, say):
+    done = court.judge([say.pair()])
+    for most in (1, 0):
+        court.judge([say.pair()], max_issues=most)
+    default, one, none = ("".join(text.splitlines()[-1:]) for text in model.asked)
+    assert default == (
+        'Answer with JSON and nothing else: an object with the list "issues", each of them with'
+        ' "severity" and "text", then the numbers "factual_accuracy", "completeness" and'
+        ' "consistency", then "recommendation".'
+    )
+    assert 'the list "issues" (at most 1), each of them with' in one
+    assert 'the list "issues", which must be empty, then' in none
+    judge = json.loads((done.run.outputs["metrics"] / "judge.json").read_text())
+    assert judge["max_issues"] == judge["form"]["properties"]["issues"]["maxItems"] == 4
+
+
 def test_settings_that_cannot_be_meant(court, say):
+    with pytest.raises(ConfigError, match="max_issues: .* less than or equal to 20"):
+        court.judge([say.pair()], max_issues=21)
+    with pytest.raises(ConfigError, match=r"question_min \(501\) must not be above question_max"):
+        court.judge([say.pair()], length={"question_min": 501})
+    with pytest.raises(ConfigError, match=r"answer_min \(5\) must not be above answer_max \(4\)"):
+        court.judge([say.pair()], length={"answer_min": 5, "answer_max": 4})
     with pytest.raises(ConfigError, match=r"weights: the weights must add up to 1, .* 1\.5"):
         court.judge([say.pair()], weights={"completeness": 0.8})
     with pytest.raises(ConfigError, match=r"fail_overall \(9\) must not be above pass_overall"):

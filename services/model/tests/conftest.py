@@ -116,6 +116,8 @@ def write_gguf(
     architecture: str = "llama",
     quantised: bool = True,
     rope_factors: np.ndarray[Any, Any] | None = None,
+    alignment: int = 32,
+    token_types: int = len(VOCABULARY),
 ) -> Path:
     """Write the tiny Llama as llama.cpp's converter would, with Q8_0 matrices if `quantised`."""
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -132,7 +134,8 @@ def write_gguf(
     writer.add_tokenizer_model("gpt2")
     writer.add_tokenizer_pre(pre)
     writer.add_token_list(VOCABULARY)
-    writer.add_token_types([3] * len(SPECIAL) + [1] * (len(VOCABULARY) - len(SPECIAL)))
+    writer.add_uint32("general.alignment", alignment)
+    writer.add_token_types([3] * len(SPECIAL) + [1] * (token_types - len(SPECIAL)))
     writer.add_token_merges([" ".join(pair) for pair in MERGES])
     writer.add_bos_token_id(1)
     writer.add_eos_token_id(2)

@@ -11,6 +11,7 @@ from safetensors.numpy import load_file
 
 from graftline.errors import ConfigError, DataError
 from graftline.testkit.local import run_stage
+from graftline_model.chat_template import stored_template
 from graftline_model.descriptor import STAGE
 from graftline_model.safetensors_file import PlannedTensor, read_table, to_bf16, write_model
 
@@ -158,3 +159,22 @@ def test_a_folder_with_one_gguf_is_that_gguf(tiny, tmp_path):
     shutil.copy(tmp_path / "models" / "tiny.gguf", tmp_path / "models" / "other.gguf")
     with pytest.raises(DataError, match=r"several GGUF files \(other.gguf, tiny.gguf\)"):
         run_folder(tmp_path / "models", tmp_path / "again")
+
+
+@pytest.mark.parametrize("text", ["{torn", "[]"])
+def test_a_damaged_file_of_a_template_is_told(folder, tmp_path, text):
+    (folder / "chat_template.json").write_text(text)
+    with pytest.raises(DataError, match=r"chat_template\.json: not"):
+        run_folder(folder, tmp_path / "run")
+
+
+@pytest.mark.parametrize(
+    ("stored", "found"),
+    [
+        ([{"name": "default", "template": "one"}, {"name": "tool_use"}], "one"),
+        (["odd", {"name": "rag", "template": "x"}], ""),
+    ],
+)
+def test_of_several_templates_the_default_is_taken(tmp_path, stored, found):
+    (tmp_path / "tokenizer_config.json").write_text(json.dumps({"chat_template": stored}))
+    assert stored_template(tmp_path) == found

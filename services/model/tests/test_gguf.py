@@ -148,6 +148,19 @@ def test_unknown_pre_tokenizer_is_not_guessed(tiny, tmp_path):
         run_stage(STAGE, tmp_path, sources={"uri": source})
 
 
+@pytest.mark.parametrize(
+    ("damage", "said"),
+    [
+        ({"alignment": 0}, "general.alignment is 0"),
+        ({"token_types": 9}, "9 types of tokens"),
+    ],
+)
+def test_metadata_that_makes_no_sense_is_named(tiny, tmp_path, damage, said):
+    source = tiny.write_gguf(tmp_path / "tiny.gguf", **damage)
+    with pytest.raises(DataError, match=said):
+        run_stage(STAGE, tmp_path, sources={"uri": source})
+
+
 def test_not_a_gguf(tmp_path):
     source = tmp_path / "letter.gguf"
     source.write_text("dear model, this is a text that is long enough")

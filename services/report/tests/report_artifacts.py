@@ -88,6 +88,7 @@ def preferred(parent: Path, model: str = "small-judge", win_rate: float | None =
     interval = None if win_rate is None else {"low": win_rate - 0.1, "high": win_rate + 0.1}
     found = {
         **{"rows": 50, "adapted": 22, "baseline": 12, "ties": 9, "inconsistent": 5, "unjudged": 2},
+        "identical": 4,
         **{"win_rate": win_rate, "interval": interval, "position_bias": 0.56},
         "text": "Neither model's answers are clearly preferred.",
     }

@@ -44,6 +44,29 @@ def test_the_other_plots_are_well_formed():
     assert str(curve([("x", [])], "a", "b")) == ""
 
 
+def texts(drawn):
+    page = xml.dom.minidom.parseString(str(drawn)).documentElement
+    return [item.firstChild.data for item in page.getElementsByTagName("text")]
+
+
+def test_every_axis_says_what_it_is():
+    found = [("a", "adapted", Interval(0.5, 0.4, 0.6))]
+    assert texts(intervals(found, None)) == ["0 %", "100 %"]
+    assert texts(intervals(found, 0.5, per_cent=False, mark="chance")) == ["0", "1"]
+    assert texts(intervals([("a", "adapted", Interval(12, 9, 14))], None, share=False)) == [
+        "9",
+        "14",
+    ]
+    drawn = texts(curve([("training loss", [(1, 2.0), (2, 1.0)])], "optimiser step", "loss"))
+    assert {"optimiser step", "loss", "training loss"} <= set(drawn)
+    drawn = texts(histogram([{"from": 0, "to": 8, "rows": 3}], "tokens per example"))
+    assert {"rows", "tokens per example", "3"} <= set(drawn)
+    (label,) = (
+        text for text in texts(bands([{"from": 0, "to": 1, "rows": 3}], 0.5)) if "score" in text
+    )
+    assert "rows" in label
+
+
 @given(st.lists(numbers, min_size=3, max_size=3), numbers)
 def test_figures_that_are_no_shares_stay_inside_their_plot(values, target):
     low, middle, high = sorted(values)

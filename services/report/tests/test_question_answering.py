@@ -102,6 +102,7 @@ def test_a_preference_is_shown_with_its_interval_and_its_bias(page, tmp_path):
     assert "Neither model&#39;s answers are clearly preferred." in part
     assert "win rate: 0.620 [0.520, 0.720]" in part
     assert "stood first in 56.0 % of its choices" in part
+    assert "4 of the ties are equal answers, about which nobody was asked" in part
     assert re.findall(r'class="value">(\d+)<', part) == ["22", "9", "5", "12", "2"]
     assert "unmet" not in part
 

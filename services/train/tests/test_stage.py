@@ -209,7 +209,7 @@ def test_targets_that_do_not_exist(llama, training_set, tmp_path):
 def test_a_folder_that_is_no_model(training_set, tmp_path):
     folder = tmp_path / "no-model"
     folder.mkdir()
-    with pytest.raises(DataError, match=r"no readable graftline-model.json"):
+    with pytest.raises(DataError, match=r"has no graftline-model.json"):
         train(folder, training_set, tmp_path / "work")
     (folder / "graftline-model.json").write_text('{"name": "x/y", "revision": "1"}')
     with pytest.raises(DataError, match="model 'x/y' is no causal language model"):

@@ -26,7 +26,12 @@ from graftline_workflows.engine.process import check_rules, check_stages
 from graftline_workflows.home import new_run_id
 from graftline_workflows.local_files import LocalFiles
 from graftline_workflows.planning.planner import Planner, Wanted
-from graftline_workflows.records import RunBook, close_interrupted, new_record
+from graftline_workflows.records import (
+    RunBook,
+    close_interrupted,
+    new_record,
+    run_state_word,
+)
 from graftline_workflows.results import ResultRow, judge_run, page_of
 
 if TYPE_CHECKING:
@@ -40,21 +45,9 @@ if TYPE_CHECKING:
     from graftline_workflows.home import Home
     from graftline_workflows.session import StoreSession
 
-__all__ = ["Planner", "RecipeRun", "RunResult", "Wanted", "parse_images", "run_state_word"]
+__all__ = ["Planner", "RecipeRun", "RunResult", "Wanted", "parse_images"]
 
-_STATE_WORDS = {
-    plan_pb2.RUN_STATE_RUNNING: "running",
-    plan_pb2.RUN_STATE_SUCCEEDED: "succeeded",
-    plan_pb2.RUN_STATE_GATE_FAILED: "gate-failed",
-    plan_pb2.RUN_STATE_FAILED: "failed",
-    plan_pb2.RUN_STATE_CANCELLED: "cancelled",
-}
 _SHOWN_OUTPUTS = ("report", "bundle")
-
-
-def run_state_word(state: plan_pb2.RunState) -> str:
-    """Give a run state's word (`succeeded`, `gate-failed`, …)."""
-    return _STATE_WORDS.get(state, "unknown")
 
 
 @dataclass(frozen=True)
@@ -196,9 +189,11 @@ class RecipeRun:
             manifests = self._manifests(outcome)
             judged = judge_run(self._session, self.planner.resolved.gate, manifests)
             shown = self._bring(manifests)
-        except BaseException:
+        except BaseException as error:
+            stopped = isinstance(error, (KeyboardInterrupt, BrokenPipeError))
+            state = plan_pb2.RUN_STATE_CANCELLED if stopped else plan_pb2.RUN_STATE_FAILED
             with suppress(GraftlineError):
-                book.end(plan_pb2.RUN_STATE_FAILED, "")
+                book.end(state, "")
             raise
         verdict = judged.verdict
         state = _state(outcome, verdict)

@@ -68,7 +68,7 @@ def clean(
         for run in report.removed_runs:
             shutil.rmtree(home.path / "runs" / run, ignore_errors=True)
         local_bytes = LocalFiles(home.path / "files", session).drop_unused()
-        if report.removed_keys or report.removed_sources:
+        if report.objects:
             session.give_back_room()
     return Cleaning(
         dry_run,

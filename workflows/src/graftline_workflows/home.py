@@ -7,6 +7,8 @@ home/work/<run>/<step>/        a running step's own folder; gone when it ends
 home/runs/<run>/<step>.log     what the step said
 home/runs/<run>/report/, bundle/
 home/files/<digest>/           the files behind these, linked into each run that uses them
+home/web/<address>/            sources fetched from the web
+home/digests.json              digests of local sources, by path, size and time
 """
 
 from __future__ import annotations
@@ -92,6 +94,8 @@ class Home:
     def lock(self, run: str) -> Iterator[str]:
         """Hold the home for one run; give the id of a run that ended without letting go, or "".
 
+        If this one ends by an error, the next is given the same id: nobody may have seen to it.
+
         Raises:
             TransientError: Another run holds it.
         """
@@ -102,10 +106,12 @@ class Home:
                 raise self._locked(_lock_text(stream)) from error
             interrupted = str(_lock_text(stream).get("run", ""))
             _write_lock(stream.fileno(), {"pid": os.getpid(), "run": run})
+            left = {"run": interrupted} if interrupted else {}
             try:
                 yield interrupted
+                left = {}
             finally:
-                _write_lock(stream.fileno(), {})
+                _write_lock(stream.fileno(), left)
 
     def running(self) -> str:
         """Give the id of the run that holds the home now, or ""."""

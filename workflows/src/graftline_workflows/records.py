@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from graftline.config import nearest
-from graftline.errors import ConfigError, DataError, StoreUnavailable
+from graftline.errors import ConfigError, DataError, TransientError
 from graftline.v1 import plan_pb2, stage_pb2
 
 if TYPE_CHECKING:
@@ -28,7 +28,19 @@ _KEY_LENGTH = 64
 _RECENT = 20
 """Enough records, by when they were written, to have the newest run among them."""
 
+_STATE_WORDS = {
+    plan_pb2.RUN_STATE_RUNNING: "running",
+    plan_pb2.RUN_STATE_SUCCEEDED: "succeeded",
+    plan_pb2.RUN_STATE_GATE_FAILED: "gate-failed",
+    plan_pb2.RUN_STATE_FAILED: "failed",
+    plan_pb2.RUN_STATE_CANCELLED: "cancelled",
+}
 _KEY_OF_NAME = re.compile(r"^steps/([0-9a-f]{64})/manifest\.binpb$")
+
+
+def run_state_word(state: plan_pb2.RunState) -> str:
+    """Give a run state's word (`succeeded`, `gate-failed`, …)."""
+    return _STATE_WORDS.get(state, "unknown")
 
 
 class RunBook:
@@ -53,13 +65,13 @@ class RunBook:
         self._save()
 
     def update(self, steps: Iterable[StepStatus]) -> None:
-        """Save how far the steps are; the store may be away for a moment."""
+        """Save how far the steps are; the store may be away, or too busy, for a moment."""
         del self.record.steps[:]
         self.record.steps.extend(_run_step(step) for step in steps)
         try:
             self._save()
-        except StoreUnavailable:
-            return
+        except TransientError:
+            return  # the next step's end, or the run's, says it all again
 
     def end(self, state: plan_pb2.RunState, gate: str) -> None:
         """Save the end.

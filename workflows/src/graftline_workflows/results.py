@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from graftline.canonical import sha256_bytes
+from graftline.domain.figures import are_shares
 from graftline.errors import BugError, TransientError
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 METRICS_FILE = "metrics.json"
 _ADAPTED_VARIANT = "plain"
+_LARGE = 1000
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,7 @@ class ResultRow:
         adapted: The adapter's, if there is one.
         target: What the gate asks of it, one text a rule.
         passed: Whether all of that holds.
+        share: Whether its figures lie in [0, 1] and are told in per cent.
     """
 
     metric: str
@@ -57,6 +60,7 @@ class ResultRow:
     adapted: Figure | None
     target: tuple[str, ...]
     passed: bool
+    share: bool
 
 
 @dataclass(frozen=True)
@@ -147,14 +151,16 @@ def result_rows(
     rows = []
     for metric, split in dict.fromkeys((check["metric"], check["split"]) for check in checks):
         rules = [item for item in checks if (item["metric"], item["split"]) == (metric, split)]
+        share = are_shares(_told(metric, split, adapted, baseline))
         rows.append(
             ResultRow(
                 metric,
                 split,
                 _baseline_figure(metric, split, adapted, baseline),
                 _figure(adapted, _ADAPTED_VARIANT, split, metric),
-                tuple(_target(rule) for rule in rules),
+                tuple(_target(rule, share=share) for rule in rules),
                 all(rule["passed"] for rule in rules),
+                share,
             )
         )
     return rows
@@ -195,6 +201,16 @@ def _baseline_figure(
     return found
 
 
+def _told(metric: str, split: str, *metrics: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Give all that evaluations say of one metric, whatever the prompt variant."""
+    found = (
+        splits.get(split, {}).get(metric)
+        for each in metrics
+        for splits in each.get("variants", {}).values()
+    )
+    return [item for item in found if isinstance(item, dict)]
+
+
 def _figure(metrics: Mapping[str, Any], variant: str, split: str, metric: str) -> Figure | None:
     found = metrics.get("variants", {}).get(variant, {}).get(split, {}).get(metric, {})
     value = found.get("value") if isinstance(found, dict) else None
@@ -203,10 +219,18 @@ def _figure(metrics: Mapping[str, Any], variant: str, split: str, metric: str) -
     return Figure(float(value), found.get("low"), found.get("high"), variant)
 
 
-def _target(rule: Mapping[str, Any]) -> str:
+def spell_figure(value: float, *, share: bool, unit: str = "") -> str:
+    """Spell a metric's value for people: in per cent if it is a share, else as it is."""
+    if share:
+        return f"{100 * value:.1f}{unit}"
+    return f"{value:,.0f}" if abs(value) >= _LARGE else f"{value:.4g}"
+
+
+def _target(rule: Mapping[str, Any], *, share: bool) -> str:
+    required = f"{100 * rule['required']:g} %" if share else f"{rule['required']:.4g}"
     texts = {
-        "at_least": f"≥ {rule['required']:.4g}",
-        "at_most": f"≤ {rule['required']:.4g}",
+        "at_least": f"≥ {required}",
+        "at_most": f"≤ {required}",
         "better_than_baseline": "better",
         "not_worse_than_baseline": "not worse",
     }

@@ -25,12 +25,14 @@ class StoreSession:
     Args:
         home: Where the embedded store lives.
         uri: `s3://bucket/prefix` of another store, or empty for the embedded one.
+        reading: Whether nothing will be written: another store need not let us, then.
     """
 
-    def __init__(self, home: Home, uri: str = "") -> None:
+    def __init__(self, home: Home, uri: str = "", *, reading: bool = False) -> None:
         """Prepare; nothing is started yet."""
         self._home = home
         self._uri = uri
+        self._reading = reading
         self._embedded: EmbeddedStore | None = None
         self._store: Store | None = None
         self._error: Exception | None = None
@@ -104,7 +106,7 @@ class StoreSession:
             GraftlineError: The store does not answer.
         """
         if self._embedded is None:
-            self.store.probe()
+            self.store.probe(reading=self._reading)
         elif self._embedded.ensure_running():
             self._store = self._embedded.open()
 
@@ -128,7 +130,7 @@ class StoreSession:
 
         if self._uri:
             self._store = Store.open(self._uri)
-            self._store.probe()
+            self._store.probe(reading=self._reading)
         else:
             self._embedded = EmbeddedStore(self._home.path).__enter__()
             self._store = self._embedded.open()

@@ -5,6 +5,7 @@
   planning downloads nothing; the same files uploaded in other parts count as others;
 - `s3://…/sources/<sha256>`, where `graftline submit` puts a local source: that `sha256:`, so that
   the cluster's keys are a laptop's; the runner verifies it;
+- `https://…`: fetched into the home folder, and from then on that file;
 - `hf://org/name@<40 hex>`, `hf://datasets/…`: `rev:`, that revision as it is; without one, or with
   a branch or tag, the revision that the Hub gives for it now, and the URI is pinned to it.
 
@@ -26,6 +27,7 @@ from typing import TYPE_CHECKING, Any
 from graftline.canonical import sha256_file
 from graftline.errors import ConfigError, DataError, GraftlineError
 from graftline.sources import content_fingerprint, list_bucket, local_path
+from graftline_workflows.web import WebFiles, is_web
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
 _RACY_S = 2.0
 """A file changed this short a time ago may change again without a new modification time."""
 
+_ENTRY_PARTS = 4  # size, time, inode, digest
 _REVISION = re.compile(r"[0-9a-f]{40}")
 _HUB = re.compile(
     r"hf://(?P<dataset>datasets/)?(?P<name>[\w.-]+(/[\w.-]+)?)(@(?P<revision>[^@]+))?"
@@ -47,7 +50,7 @@ class Fingerprint:
     """What a source is.
 
     Args:
-        uri: Where it is; a Hub's name has its revision pinned.
+        uri: Where it is; a Hub's name has its revision pinned, a web address is the file fetched.
         fingerprint: What the key counts.
     """
 
@@ -60,6 +63,7 @@ def fingerprint_sources(
     cache_file: Path | None = None,
     open_store: Callable[[str], Store] | None = None,
     known: Mapping[str, str] | None = None,
+    web: WebFiles | None = None,
 ) -> dict[str, Fingerprint]:
     """Fingerprint every source of a recipe: by its URI.
 
@@ -68,6 +72,7 @@ def fingerprint_sources(
         cache_file: Where digests of local files are remembered; nowhere if not given.
         open_store: Opens an `s3://` source (`Store.open` if not given).
         known: Fingerprints by URI, of sources that need not be here to be planned with.
+        web: Fetches from the web; nothing is, if not given.
 
     Raises:
         ConfigError: A source is of an unknown kind or cannot be pinned; step and parameter named.
@@ -80,7 +85,7 @@ def fingerprint_sources(
             if source.uri in found:
                 continue
             try:
-                found[source.uri] = fingerprint(source.uri, cache.sha256, open_store)
+                found[source.uri] = fingerprint(source.uri, cache.sha256, open_store, web)
             except GraftlineError as error:
                 name = source.parameter or f"{step.name}.{source.setting}"
                 kind = "parameter" if source.parameter else "setting"
@@ -93,18 +98,22 @@ def fingerprint(
     uri: str,
     digest: Callable[[Path], str] = sha256_file,
     open_store: Callable[[str], Store] | None = None,
+    web: WebFiles | None = None,
 ) -> Fingerprint:
     """Fingerprint one source.
 
     Raises:
         ConfigError: It is of an unknown kind, or cannot be pinned.
         DataError: It does not exist or is empty.
+        TransientError: The web does not answer.
     """
-    if uri.startswith(("http://", "https://")):
-        raise ConfigError(
-            f"source '{uri}': web addresses are not read, since what they give may change",
-            "download it, and name the file",
-        )
+    if is_web(uri):
+        if web is None:
+            raise ConfigError(
+                f"source '{uri}': web addresses are not read in the cluster",
+                "graftline submit fetches it where it runs, and sends it",
+            )
+        uri = str(web.fetch(uri))
     if uri.startswith("hf://"):
         return _hub_revision(uri)
     if uri.startswith("s3://"):
@@ -183,7 +192,8 @@ class DigestCache:
         if path is not None and path.is_file():
             try:
                 entries = json.loads(path.read_text("utf-8"))
-                self._entries = entries if isinstance(entries, dict) else {}
+                known = entries if isinstance(entries, dict) else {}
+                self._entries = {name: item for name, item in known.items() if _is_entry(item)}
             except (OSError, ValueError):
                 self._entries = {}
 
@@ -213,3 +223,7 @@ class DigestCache:
         except OSError:
             with suppress(OSError):
                 temporary.unlink()
+
+
+def _is_entry(item: Any) -> bool:
+    return isinstance(item, list) and len(item) == _ENTRY_PARTS and isinstance(item[-1], str)

@@ -3,9 +3,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pytest
 from google.protobuf.json_format import ParseDict
 
+import graftline_trials
+from graftline.errors import StoreUnavailable
+from graftline.store import Store
 from graftline.v1.manifest_pb2 import Manifest
+from graftline_workflows.session import StoreSession
 
 if TYPE_CHECKING:
     from trials_fixture import Trials
@@ -140,3 +145,35 @@ def test_stages_and_recipes_are_listed(trials: Trials) -> None:
     assert "count = 3" in trials.call("stages", "trial").out
     assert "did you mean 'trial'?" in trials.call("stages", "trail").err
     assert set(trials.call("recipes", "--json").json) == {"recipes"}
+
+
+def test_reading_needs_no_right_to_write(built: Trials, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(*arguments: object) -> None:
+        raise StoreUnavailable("AccessDenied")
+
+    for name in ("put", "put_new", "replace", "delete"):
+        monkeypatch.setattr(Store, name, refused)
+    recipe = str(graftline_trials.RECIPE)
+    for words in (["runs"], ["show", "both"], ["lineage", "both"], ["verify"], ["plan", recipe]):
+        called = built.call(*words)
+        assert called.code == 0, called.err
+    assert "AccessDenied" in built.call("run", recipe).err
+
+
+def test_get_makes_no_folder_for_what_there_is_not(built: Trials, tmp_path: Path) -> None:
+    assert built.call("get", "nothing", str(tmp_path / "new")).code == 64
+    assert built.call("get", "both", str(tmp_path / "new"), "--output", "x").code == 64
+    assert not (tmp_path / "new").exists()
+
+
+def test_gc_gives_room_back_also_for_what_no_whole_step_went_with(
+    trials: Trials, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trials.run("--until", "left", "--quiet")
+    trials.run("--until", "left", "--quiet")
+    given: list[int] = []
+    monkeypatch.setattr(StoreSession, "give_back_room", lambda self: given.append(1))
+    cleaned = trials.call("gc", "--keep", "1", "--grace-hours", "0", "--yes", "--json").json
+    assert len(cleaned["removed_runs"]) == 1
+    assert cleaned["removed_keys"] == []
+    assert given == [1]

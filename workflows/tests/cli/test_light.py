@@ -33,7 +33,7 @@ def test_help_loads_nothing_heavy(arguments: list[str]) -> None:
 def test_plan_and_run_load_no_torch() -> None:
     code = (
         "import graftline_workflows.building, graftline_workflows.engine.live,"
-        " graftline_workflows.cli.print, graftline_workflows.planning,"
+        " graftline_workflows.cli.print_run, graftline_workflows.planning,"
         " graftline_workflows.recipe, graftline_workflows.sources, graftline.events.hub"
     )
     unwanted = {"torch", "transformers", "pyarrow", "datasets", "hera", "kubernetes"}

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -12,6 +13,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 import graftline_trials
+from graftline.store import RunRecords
+from graftline.v1 import plan_pb2
 from graftline_workflows.home import Home
 
 if TYPE_CHECKING:
@@ -48,7 +51,7 @@ def test_people_see_the_table_the_verdict_and_the_paths(built: Trials) -> None:
     text = called.out
     assert "50.0 % [45.0, 55.0]" in text
     assert "90.0 % [85.0, 95.0]" in text
-    assert "≥ 0.8, better" in text
+    assert "≥ 80 %, better" in text
     assert "gate passed · 0 built, 6 cached" in text
     assert f"report  {trials.home}" in text.replace("\n", "")
     assert called.err == ""
@@ -123,6 +126,8 @@ def test_two_runs_in_one_home_are_one_clear_message(trials: Trials) -> None:
         (["run", "TRIAL", "--set", "left.count=many"], 64, "many"),
         (["run", "TRIAL", "--until", "bth"], 64, "did you mean 'both'?"),
         (["run", "TRIAL", "--image", "trial"], 64, "STAGE=IMAGE"),
+        (["run", "TRIAL", "--cores", "-2"], 64, "--cores"),
+        (["run", "~no-such-user-here/recipe.yaml"], 64, "nobody's home folder"),
         (["run", "TRIAL", "--store", "/tmp/x"], 64, "s3://bucket/prefix"),
         (["run"], 64, "RECIPE"),
         (["rn"], 64, "did you mean 'run'?"),
@@ -265,3 +270,41 @@ def alive(pid: int) -> bool:
     except OSError:
         return False
     return state != "Z"
+
+
+def test_a_reader_who_leaves_makes_neither_a_success_nor_a_verdict(trials: Trials) -> None:
+    command = [sys.executable, graftline_trials.__file__, "plan", str(graftline_trials.RECIPE)]
+    where = ["--home", str(trials.home), "--store", trials.store_uri]
+    with subprocess.Popen(
+        [*command, *where], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as plan:
+        assert plan.stdout is not None
+        plan.stdout.close()
+        assert plan.stderr is not None
+        said = plan.stderr.read()
+        assert plan.wait(60) == 130, said
+    assert said == ""
+
+
+def test_a_run_that_breaks_off_for_want_of_a_reader_is_recorded_as_stopped(
+    trials: Trials, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def gone(*arguments: object) -> None:
+        raise BrokenPipeError
+
+    monkeypatch.setattr("graftline_workflows.engine.display.Plain.finished", gone)
+    assert trials.run("--until", "left").code == 130
+    (record,) = trials.call("runs", "--json").json["runs"]
+    assert record["state"] == "cancelled"
+
+
+def test_a_killed_run_is_closed_also_after_a_command_that_failed_at_once(trials: Trials) -> None:
+    trials.run("--until", "left", "--quiet")
+    (record,) = RunRecords(trials.store).list()
+    record.state = plan_pb2.RUN_STATE_RUNNING
+    RunRecords(trials.store).save(record)
+    (trials.home / "lock").write_text(json.dumps({"pid": 1, "run": record.run}))
+    assert trials.call("run", "no-such-recipe").code == 64
+    assert trials.call("gc").code == 0
+    (record,) = RunRecords(trials.store).list()
+    assert record.state == plan_pb2.RUN_STATE_CANCELLED

@@ -11,7 +11,8 @@ import pytest
 
 from graftline.errors import DataError
 from graftline_workflows.cluster.ending import as_json, exit_code, state_word
-from graftline_workflows.cluster.nodes import State, WorkflowView, read_workflow
+from graftline_workflows.cluster.nodes import read_workflow
+from graftline_workflows.cluster.views import State, WorkflowView
 
 
 def states(view: WorkflowView) -> dict[str, str]:

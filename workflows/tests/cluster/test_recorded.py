@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from graftline_workflows.cluster.ending import exit_code, state_word
-from graftline_workflows.cluster.nodes import State, read_workflow
+from graftline_workflows.cluster.nodes import read_workflow
+from graftline_workflows.cluster.views import State
 
 RECORDED: dict[str, dict[str, Any]] = json.loads(
     Path(__file__).with_name("recorded.json").read_text("utf-8")

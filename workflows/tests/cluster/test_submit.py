@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import copy
+import io
 import json
+import threading
 from collections.abc import Callable
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import argo_objects as argo
 import pytest
 from fake_kube import FakeKube
+from rich.console import Console
 
 from graftline.sources import content_fingerprint, list_bucket
 from graftline.store import EmbeddedStore, Store
 from graftline_workflows.cluster import uploading
+from graftline_workflows.cluster.progress import UploadBar
 
 Call = Callable[..., tuple[int, str, str]]
 Given = Callable[[dict[str, Any]], dict[str, str]]
@@ -128,6 +134,23 @@ def test_a_local_source_is_uploaded_by_its_content(
     assert "it is there already" in out
 
 
+def test_a_source_on_the_web_is_fetched_here_and_sent(
+    kube: FakeKube, call: Call, given: Given, installed: Store, tickets: Path
+):
+    class Handler(SimpleHTTPRequestHandler):
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Handler, directory=tickets.parent)) as web:
+        threading.Thread(target=web.serve_forever, args=(0.02,), daemon=True).start()
+        source = f"http://127.0.0.1:{web.server_port}/tickets.jsonl"
+        code, _, err = call(*RECIPE, "--set", f"source={source}", "--set", "layout=messages")
+        web.shutdown()
+    assert code == 0, err
+    found = list_bucket(given(kube.created())["source"])
+    assert found.fingerprint == content_fingerprint(tickets)
+
+
 def test_a_folder_keeps_its_paths_and_a_setting_can_name_it(
     kube: FakeKube, call: Call, given: Given, installed: Store, tmp_path: Path
 ):
@@ -234,7 +257,7 @@ def test_an_upload_goes_on_where_it_was_cut_off(
         uploading.upload_source(store, source, display)
     monkeypatch.setattr(store.client, "upload_part", real)
     uri = uploading.upload_source(store, source, display)
-    assert display.sent == [(20 << 20) - 2 * uploading.PART_BYTES]
+    assert display.sent == [None, (20 << 20) - 2 * uploading.PART_BYTES]
     assert display.count == 2 * uploading.PART_BYTES + (20 << 20)
     store.download(uri.removeprefix(f"{store.uri}/"), tmp_path / "back", sha256=None)
     assert (tmp_path / "back").read_bytes() == path.read_bytes()
@@ -243,7 +266,7 @@ def test_an_upload_goes_on_where_it_was_cut_off(
 class Counting:
     def __init__(self) -> None:
         self.count = 0
-        self.sent: list[int] = []
+        self.sent: list[int | None] = []
 
     def begin(self, source: uploading.LocalSource, place: str) -> None:
         assert source.size
@@ -251,8 +274,19 @@ class Counting:
     def add(self, count: int) -> None:
         self.count += count
 
-    def end(self, sent: int) -> None:
+    def end(self, sent: int | None) -> None:
         self.sent.append(sent)
+
+
+def test_a_bar_is_taken_away_also_when_an_upload_breaks_off(tmp_path: Path):
+    (tmp_path / "a").write_text("a")
+    out = io.StringIO()
+    bar = UploadBar(Console(file=out, force_terminal=True))
+    bar.begin(uploading.read_source(str(tmp_path)), "s3://b")
+    bar.end(None)
+    shown = out.getvalue()
+    assert shown.rfind("\x1b[?25h") > shown.rfind("\x1b[?25l") >= 0, "the cursor is back"
+    assert "sent" not in shown.rpartition("\x1b[?25h")[2]
 
 
 def test_a_recipe_of_another_version_is_refused(kube: FakeKube, call: Call):
@@ -387,3 +421,11 @@ def test_a_timeout_without_wait_means_nothing(kube: FakeKube, call: Call):
     code, _, err = call(*RECIPE, "--timeout", "30m")
     assert code == 64
     assert "--wait" in err
+
+
+def test_a_kubeconfig_that_is_no_yaml(kube: FakeKube, call: Call, tmp_path: Path):
+    (tmp_path / "kubeconfig").write_text("clusters: [\n  torn: {")
+    code, _, err = call(*RECIPE)
+    assert code == 64
+    assert "the kubeconfig is no YAML" in err
+    assert "Traceback" not in err

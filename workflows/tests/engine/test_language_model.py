@@ -11,7 +11,7 @@ import urllib.request
 
 import pytest
 
-from graftline.errors import ConfigError, TransientError
+from graftline.errors import Cancelled, ConfigError, TransientError
 from graftline.llm.config import ENDPOINTS
 from graftline.v1 import stage_pb2
 from graftline_workflows.engine import language_model
@@ -123,3 +123,16 @@ def answers(endpoint):
             return answer.status == 200
     except OSError:
         return False
+
+
+def test_a_stop_is_heard_while_it_starts(home, monkeypatch):
+    (home.path / "graftline_slow_llm.py").write_text("import time; time.sleep(60)")
+    monkeypatch.setenv("PYTHONPATH", str(home.path))
+    monkeypatch.setattr(language_model, "_MODULE", "graftline_slow_llm")
+    asked = []
+    server = LanguageModelServer(home, 1, lambda: bool(asked.append(1)) or len(asked) < 3)
+    began = time.monotonic()
+    with pytest.raises(Cancelled):
+        server.environment(request({"llm": {}}))
+    assert time.monotonic() - began < 20
+    assert not (home.path / "steps" / "@llm.pid").exists()

@@ -4,9 +4,13 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
+import pytest
+
 from graftline.canonical import sha256_bytes
+from graftline.store import RunRecords, Store, StoreRefused
 from graftline.v1 import plan_pb2, stage_pb2
 from graftline_workflows.building import RecipeRun, RunResult, Wanted
+from graftline_workflows.engine import local
 from graftline_workflows.engine.display import Quiet
 from graftline_workflows.engine.local import Limits
 from graftline_workflows.home import Home
@@ -180,3 +184,78 @@ def stop_when_marked(trials: Trials) -> None:
     while not trials.done() and time.monotonic() < until:
         time.sleep(0.05)
     os.kill(os.getpid(), signal.SIGTERM)
+
+
+MOODY = """#!/bin/sh
+if [ "$1" = describe ]; then
+  echo '{"contractVersion": "1", "name": "trial", "configSchema": "{}",
+    "outputs": [{"name": "lines", "kinds": ["ARTIFACT_KIND_DOCUMENTS"]}]}'
+elif mkdir "$(dirname "$0")/tried" 2>/dev/null; then
+  echo 'the network is away' >&2; exit 75
+else
+  echo 'row 7 is odd' >&2; exit 65
+fi
+"""
+
+
+def test_a_failure_is_told_by_its_own_cause_not_by_the_one_before(trials: Trials) -> None:
+    program = trials.folder / "moody"
+    program.write_text(MOODY)
+    program.chmod(0o755)
+    recipe = trials.recipe("recipe: one\nsteps: {only: {uses: trial}}\n")
+    called = trials.call("run", recipe, "--image", f"trial=exec:{program}", "--json")
+    assert called.code == 65, called.err
+    assert called.json["failed"][0]["cause"] == "row 7 is odd"
+
+
+def test_a_store_that_is_too_busy_for_records_and_logs_breaks_no_run(
+    trials: Trials, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    saved = RunRecords.save
+
+    def save(self: RunRecords, record: plan_pb2.RunRecord) -> None:
+        going_on = record.state == plan_pb2.RUN_STATE_RUNNING
+        if going_on and any(s.state == stage_pb2.STEP_STATE_SUCCEEDED for s in record.steps):
+            raise StoreRefused("SlowDown")
+        saved(self, record)
+
+    def upload(self: Store, *arguments: object) -> int:
+        raise StoreRefused("SlowDown")
+
+    monkeypatch.setattr(RunRecords, "save", save)
+    monkeypatch.setattr(Store, "upload", upload)
+    result = run_here(trials, one(trials, "seconds: 0"))
+    assert states(result) == {"only": "succeeded"}
+    assert trials.store.get(f"runs/{result.run}.binpb") is not None
+
+
+class Kept:
+    """Stands for the language model's server, and notes for whom it is kept."""
+
+    wanted: list[list[str]]
+
+    def __init__(self, *arguments: object) -> None:
+        Kept.wanted = []
+
+    def environment(self, request: stage_pb2.StageRequest) -> dict[str, str]:
+        return {}
+
+    def close_unless_wanted(self, requests: object) -> None:
+        Kept.wanted.append([request.step for request in requests])  # type: ignore[attr-defined]
+
+    def close(self) -> None:
+        pass
+
+
+def test_a_model_server_is_not_kept_for_the_step_that_has_just_ended(
+    trials: Trials, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(local, "LanguageModelServer", Kept)
+    recipe = (
+        "recipe: two\nsteps:\n  ask: {uses: trial}\n  after: {uses: trial, from: {parts: ask}}\n"
+    )
+    assert states(run_here(trials, trials.recipe(recipe))) == {
+        "ask": "succeeded",
+        "after": "succeeded",
+    }
+    assert Kept.wanted == [["after"], []]

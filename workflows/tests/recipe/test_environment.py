@@ -78,3 +78,9 @@ def test_a_file_that_cannot_be_read_and_a_recipe_without_a_table(tmp_path: Path)
     (tmp_path / "config.env").write_text("A=b")
     with pytest.raises(ConfigError, match="knows no configuration files"):
         overrides_of_file("json-extraction", tmp_path / "config.env")
+
+
+def test_a_mark_that_windows_editors_put_first_is_no_part_of_a_name(tmp_path: Path):
+    file = tmp_path / "config.env"
+    file.write_text("PIPELINE_INPUT_DIR=docs\r\nPIPELINE_LLM_MODEL=m\r\n", encoding="utf-8-sig")
+    assert overrides_of_file("docs-qa", file) == ("source=docs", "llm_model=m")

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from tokenizers import Tokenizer
 
+from graftline.domain.model_record import read_model_record
 from graftline.errors import ConfigError
 from graftline_chunk.measure import Tokens
 
@@ -31,8 +31,9 @@ class Tokeniser:
 
         Raises:
             ConfigError: There is no fast tokenizer, or it is broken.
+            DataError: What the model says of itself cannot be read.
         """
-        self.model = _model_name(folder)
+        self.model = read_model_record(folder).label or folder.name
         path = folder / "tokenizer.json"
         if not path.is_file():
             raise ConfigError(
@@ -52,8 +53,10 @@ class Tokeniser:
     def tokenise(self, text: str) -> Tokens:
         """Tokenise a text and give where its tokens lie.
 
-        Long texts go in pieces of 64 K characters that end at a line's end, which no tokenizer in
-        use looks across: memory stays bounded, and cores share the work.
+        Long texts go in pieces of 64 K characters, so that memory stays bounded and cores share
+        the work. A piece ends at a line's end, else at a space, else anywhere; where two pieces
+        join, there may be a few tokens more or fewer than in the text as a whole: a token or two
+        for most models, more where tokens span words.
         """
         found: list[np.ndarray[Any, np.dtype[np.int64]]] = []
         pieces = list(_pieces(text))
@@ -80,15 +83,3 @@ def _pieces(text: str) -> Iterator[tuple[int, int]]:
             end = line or (word if word > 0 else end)
         yield start, end
         start = end
-
-
-def _model_name(folder: Path) -> str:
-    path = folder / "graftline-model.json"
-    if not path.is_file():
-        return folder.name
-    try:
-        identity = json.loads(path.read_text(encoding="utf-8"))
-        name, revision = identity["name"], identity.get("revision")
-    except (ValueError, KeyError, AttributeError) as error:
-        raise ConfigError(f"the model's {path.name} cannot be read: {error}") from error
-    return f"{name}@{revision}" if revision else str(name)

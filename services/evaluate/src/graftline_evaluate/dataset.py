@@ -54,6 +54,11 @@ class EvalRow:
         """What tells rows apart: an id may occur once in each split."""
         return self.split, self.id
 
+    @property
+    def name(self) -> str:
+        """What messages call it."""
+        return f"{self.id} ({self.split})"
+
 
 def read_eval_rows(folder: Path, splits: Sequence[str], max_rows: int | None) -> list[EvalRow]:
     """Read the rows of the asked splits, in the order of splits and files.
@@ -104,7 +109,7 @@ def check_gold(rows: Iterable[EvalRow], problem: Callable[[str], str], advice: s
         DataError: Some are not what they should be; against those no answer could be right, so
             that every figure would be too low.
     """
-    wrong = [f"{row.id} ({row.split}): {told}" for row in rows if (told := problem(row.gold))]
+    wrong = [f"{row.name}: {told}" for row in rows if (told := problem(row.gold))]
     if wrong:
         raise DataError(f"{len(wrong)} gold answers cannot be scored: {name_some(wrong)}", advice)
 

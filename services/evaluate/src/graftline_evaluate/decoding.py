@@ -112,15 +112,19 @@ class SharedPrefixDecoder:
         first: list[int] = []
         for start in range(0, len(batch.slots), rows_at_once):
             part = slice(start, start + rows_at_once)
-            batch.cache.seek(start, 0)
-            columns = torch.arange(width, device=batch.ids.device)
             padding = batch.padding[part]
-            positions = (columns[None] - padding[:, None]).clamp(min=0) + self.prefix_tokens
+            # Columns in which no row of the part has a token yet are left out.
+            begin = int(padding.min())
+            batch.cache.seek(start, begin)
+            columns = torch.arange(width, device=batch.ids.device)
+            places = columns[None, begin:] - padding[:, None]
+            positions = places.clamp(min=0) + self.prefix_tokens
             real = columns[None] >= padding[:, None]
             mask = causal(width, columns.device) & real[:, None, None, :]
             # A padding query sees itself, or its softmax would have nothing to sum over.
             mask = mask | torch.eye(width, dtype=torch.bool, device=columns.device)
-            first += self._forward(batch.ids[part], positions, mask, batch.cache, self._prefix)
+            ids, mask = batch.ids[part, begin:], mask[:, :, begin:]
+            first += self._forward(ids, positions, mask, batch.cache, self._prefix)
         return first
 
     def _step(self, batch: _Batch) -> list[int]:

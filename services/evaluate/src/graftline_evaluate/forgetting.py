@@ -14,10 +14,12 @@ from typing import TYPE_CHECKING, Any
 
 from graftline.canonical import canonical_json, digest_of
 from graftline.errors import DataError
+from graftline_evaluate.chat import prompt_tokens
 from graftline_evaluate.config import FORGETTING
 from graftline_evaluate.dataset import EvalRow
 from graftline_evaluate.measures import perplexity
-from graftline_evaluate.targets import Targets, gold_tokens, share_prefix
+from graftline_evaluate.prompts import refuse_long
+from graftline_evaluate.targets import Targets, share_prefix
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -55,11 +57,19 @@ def probe_targets(tokenizer: Any, passages: Sequence[Passage], longest: int) -> 
     Raises:
         DataError: A text is too short or too long, or the chat template refuses a question.
     """
-    names = [f"forgetting.texts {number}" for number in range(len(passages))]
+    names = [f"text {number}" for number in range(1, len(passages) + 1)]
     texts = [
         _tokens(tokenizer, name, passage) for name, passage in zip(names, passages, strict=True)
     ]
-    return share_prefix(texts, names, longest)
+    refuse_long(
+        "texts of the forgetting probe",
+        ((name, len(tokens)) for name, (tokens, _) in zip(names, texts, strict=True)),
+        longest,
+        "of the model's context",
+        "give shorter ones as forgetting.texts, or set forgetting.use to false, in baseline and "
+        "adapted alike",
+    )
+    return share_prefix(texts)
 
 
 def probe_rows(
@@ -108,8 +118,12 @@ def _tokens(tokenizer: Any, name: str, passage: Passage) -> tuple[list[int], int
     if "question" in passage:
         messages = ({"role": "user", "content": passage["question"]},)
         row = EvalRow(name, FORGETTING, "", messages, passage["answer"], None)
-        return gold_tokens(tokenizer, list(messages), row)
+        asked, gold = prompt_tokens(tokenizer, list(messages), row, with_gold=True)
+        return [*asked, *gold], len(asked)
     tokens: list[int] = tokenizer(passage["text"])["input_ids"]
     if len(tokens) < 2:
-        raise DataError(f"{name} has a single token: there is nothing to predict")
+        raise DataError(
+            f"{name} of the forgetting probe has a single token: there is nothing to predict",
+            "give longer forgetting.texts",
+        )
     return tokens, 1

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import warnings
 from typing import TYPE_CHECKING, Any
 
@@ -16,20 +15,6 @@ from graftline.errors import ConfigError, DataError
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
-
-_DESCRIPTION = "graftline-model.json"
-
-
-def model_name(folder: Path) -> str:
-    """Give `name@revision` of a model artifact, or nothing where it does not say."""
-    try:
-        found = json.loads((folder / _DESCRIPTION).read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return ""
-    except ValueError as error:
-        raise DataError(f"model: {_DESCRIPTION} is no JSON: {error}") from error
-    name, revision = found.get("name") or "", found.get("revision") or ""
-    return f"{name}@{revision}" if revision else name
 
 
 def choose_device(wanted: str) -> torch.device:

@@ -16,7 +16,7 @@ from graftline_evaluate.decoding import decoder_name
 from graftline_evaluate.forgetting import probe_targets
 from graftline_evaluate.likelihood import force_all
 from graftline_evaluate.prompts import Prompts, make_prompts, stop_tokens
-from graftline_evaluate.targets import Targets, make_targets
+from graftline_evaluate.targets import Targets, gold_targets
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -117,9 +117,10 @@ def _ask(
     longest = context - config.decoding.max_new_tokens
     prompts, gold = {}, {}
     for variant, shown in asked.variants.items():
-        prompts[variant] = make_prompts(tokenizer, asked.rows, shown, longest)
+        made = make_prompts(tokenizer, asked.rows, shown, longest, with_gold=asked.forces_gold)
+        prompts[variant] = made
         if asked.forces_gold:
-            gold[variant] = make_targets(tokenizer, asked.rows, shown, context)
+            gold[variant] = gold_targets(asked.rows, made, context)
     probe = probe_targets(tokenizer, asked.passages, context) if asked.passages else None
     stop = stop_tokens(tokenizer, model)
     difference = None

@@ -1,16 +1,16 @@
-"""Prompts: messages rendered by the model's own chat template, as tokens."""
+"""All prompts of a variant as tokens, with their gold answers where these are wanted."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from graftline.domain.dates import TEMPLATE_DATE
 from graftline.errors import DataError
+from graftline_evaluate.chat import prompt_tokens
 from graftline_evaluate.dataset import name_some
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from graftline_evaluate.dataset import EvalRow
     from graftline_evaluate.few_shot import FewShotPrompt
@@ -25,10 +25,12 @@ class Prompts:
     Args:
         prefix: Tokens that every prompt begins with.
         rests: What follows, for each row; at least one token.
+        golds: What each row's gold answer adds, at least one token; no rows if nobody asked.
     """
 
     prefix: tuple[int, ...]
     rests: tuple[tuple[int, ...], ...]
+    golds: tuple[tuple[int, ...], ...] = ()
 
     def length(self, row: int) -> int:
         """Give the tokens of a whole prompt."""
@@ -36,7 +38,12 @@ class Prompts:
 
 
 def make_prompts(
-    tokenizer: Any, rows: Sequence[EvalRow], few_shot: FewShotPrompt | None, longest: int
+    tokenizer: Any,
+    rows: Sequence[EvalRow],
+    few_shot: FewShotPrompt | None,
+    longest: int,
+    *,
+    with_gold: bool = False,
 ) -> Prompts:
     """Render and tokenise every row's prompt.
 
@@ -45,17 +52,30 @@ def make_prompts(
         rows: The rows; at least one.
         few_shot: What stands before each question; nothing for the training prompt.
         longest: Tokens that a prompt may have at most.
+        with_gold: Whether the gold answers' tokens are wanted too.
 
     Raises:
-        DataError: The template refuses the messages, or prompts are too long.
+        DataError: The template refuses the messages, or prompts are too long, or the template
+            does not write the answers behind their prompts.
     """
-    prompts = []
+    prompts, golds = [], []
     for row in rows:
-        text = render(tokenizer, question(row, few_shot), row, generation_prompt=True)
-        prompts.append(tokens_of(tokenizer, text))
-    _refuse_long(rows, prompts, longest, few_shot is not None)
+        asked, gold = prompt_tokens(tokenizer, _question(row, few_shot), row, with_gold=with_gold)
+        prompts.append(asked)
+        golds.append(tuple(gold))
+    refuse_long(
+        "few_shot prompts" if few_shot else "prompts",
+        ((row.name, len(prompt)) for row, prompt in zip(rows, prompts, strict=True)),
+        longest,
+        "that the model's context leaves beside the answer",
+        "lower few_shot.rows" if few_shot else "lower decoding.max_new_tokens or reject them",
+    )
     shared = common_length(prompts)
-    return Prompts(tuple(prompts[0][:shared]), tuple(tuple(p[shared:]) for p in prompts))
+    return Prompts(
+        tuple(prompts[0][:shared]),
+        tuple(tuple(prompt[shared:]) for prompt in prompts),
+        tuple(golds) if with_gold else (),
+    )
 
 
 def stop_tokens(tokenizer: Any, model: Any) -> frozenset[int]:
@@ -81,61 +101,31 @@ def stop_tokens(tokenizer: Any, model: Any) -> frozenset[int]:
     return frozenset(found)
 
 
-def question(row: EvalRow, few_shot: FewShotPrompt | None) -> list[dict[str, Any]]:
+def _question(row: EvalRow, few_shot: FewShotPrompt | None) -> list[dict[str, Any]]:
     """Give the messages that ask for a row's answer."""
     return few_shot.around(row.messages) if few_shot else list(row.messages)
 
 
-def render(
-    tokenizer: Any, messages: list[dict[str, Any]], row: EvalRow, *, generation_prompt: bool
-) -> str:
-    """Write messages as the chat template has them.
+def refuse_long(
+    what: str, lengths: Iterable[tuple[str, int]], longest: int, limit: str, advice: str
+) -> None:
+    """Refuse what has too many tokens.
 
     Args:
-        tokenizer: With a chat template.
-        messages: What is written.
-        row: Whose messages they are; it gives the tools.
-        generation_prompt: Whether the beginning of an answer is to follow.
+        what: What they are called together.
+        lengths: Of each, what it is called and its tokens.
+        longest: Tokens that one may have.
+        limit: What these tokens are.
+        advice: What to do about it.
 
     Raises:
-        DataError: The template refuses them.
+        DataError: Some have more.
     """
-    try:
-        text: str = tokenizer.apply_chat_template(
-            messages,
-            tools=list(row.tools) if row.tools else None,
-            add_generation_prompt=generation_prompt,
-            tokenize=False,
-            date_string=TEMPLATE_DATE,
-        )
-    except Exception as error:  # templates raise whatever their author liked
-        raise DataError(
-            f"row {row.id} ({row.split}): the model's chat template refuses its messages: {error}"
-        ) from error
-    return text
-
-
-def tokens_of(tokenizer: Any, text: str) -> list[int]:
-    """Tokenise a rendered text, which has its special tokens in it."""
-    tokens: list[int] = tokenizer(text, add_special_tokens=False)["input_ids"]
-    return tokens
-
-
-def _refuse_long(
-    rows: Sequence[EvalRow], prompts: list[list[int]], longest: int, few_shot: bool
-) -> None:
-    long = [
-        f"{row.id} ({row.split}): {len(prompt)} tokens"
-        for row, prompt in zip(rows, prompts, strict=True)
-        if len(prompt) > longest
-    ]
+    long = [f"{name}: {tokens} tokens" for name, tokens in lengths if tokens > longest]
     if long:
-        what = "few_shot prompts" if few_shot else "prompts"
-        hint = "lower few_shot.rows" if few_shot else "lower decoding.max_new_tokens or reject them"
         raise DataError(
-            f"{len(long)} {what} are longer than the {longest} tokens that the model's context "
-            f"leaves beside the answer: {name_some(long)}",
-            hint,
+            f"{len(long)} {what} are longer than the {longest} tokens {limit}: {name_some(long)}",
+            advice,
         )
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from graftline.canonical import digest_of
+from graftline.domain.model_record import read_model_record
 from graftline.errors import ConfigError
 from graftline.ports import Output, Result
-from graftline_evaluate import loading
 from graftline_evaluate.comparison import PLAIN, Baseline, rows_of
 from graftline_evaluate.config import FORGETTING
 from graftline_evaluate.dataset import check_gold, read_eval_rows, read_train_pool
@@ -118,7 +118,7 @@ def _finish(
     summariser = Summariser(scorer.measures, bootstrap, config.confidence)
     probe_summariser = Summariser(MEASURES, bootstrap, config.confidence)
     splits = [split for split in config.splits if any(row.split == split for row in asked.rows)]
-    model = loading.model_name(inputs.one("model").path)
+    model = read_model_record(inputs.one("model").path).label
     metrics: dict[str, Any] = {
         "role": role,
         "model": model,

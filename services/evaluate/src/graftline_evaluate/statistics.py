@@ -1,7 +1,7 @@
 """Intervals and paired tests.
 
-- Shares of rows: Wilson's score interval [Wilson 1927; Brown, Cai and DasGupta 2001], which holds
-  at 0 and 1 and for few rows; two roles on the same rows: McNemar's exact test.
+- Shares of rows: Wilson's score interval (`graftline.domain.intervals`); two roles on the same
+  rows: McNemar's exact test.
 - Means of scores, perplexities, and entity precision, recall and F1 are ratios of sums over rows:
   the percentile bootstrap over rows [Efron and Tibshirani 1993, chapter 13], and for two roles the
   paired bootstrap, drawing the same rows for both. Where every row agrees (all right), the
@@ -11,11 +11,11 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from statistics import NormalDist
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from graftline.domain.intervals import Interval
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,33 +23,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _DRAWN_AT_ONCE = 1 << 20
-
-
-@dataclass(frozen=True)
-class Interval:
-    """A figure with its confidence interval."""
-
-    value: float
-    low: float
-    high: float
-
-
-def wilson(successes: int, rows: int, confidence: float) -> Interval:
-    """Give a share and Wilson's score interval.
-
-    Raises:
-        ValueError: There are no rows.
-    """
-    if rows < 1:
-        raise ValueError("no rows")
-    z = NormalDist().inv_cdf(0.5 + confidence / 2)
-    share = successes / rows
-    spread = 1 + z * z / rows
-    middle = (share + z * z / (2 * rows)) / spread
-    half = z / spread * math.sqrt(share * (1 - share) / rows + z * z / (4 * rows * rows))
-    low = 0.0 if successes == 0 else max(0.0, middle - half)
-    high = 1.0 if successes == rows else min(1.0, middle + half)
-    return Interval(share, low, high)
 
 
 def mcnemar_p_value(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> float:

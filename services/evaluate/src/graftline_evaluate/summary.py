@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from graftline.domain.intervals import wilson
 from graftline_evaluate import statistics
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ class Summariser:
             counts = _counts(measure, rows)
             if measure.yes_or_no:
                 right = int(counts[:, 0].sum())
-                interval = statistics.wilson(right, len(rows), self._confidence)
+                interval = wilson(right, len(rows), self._confidence)
                 method = "wilson"
             else:
                 if measure.counts not in totals:

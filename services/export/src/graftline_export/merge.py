@@ -18,8 +18,8 @@ from peft.utils import ModulesToSaveWrapper
 from safetensors import safe_open
 from safetensors.torch import save_file
 
+from graftline.domain.model_record import RECORD_FILE
 from graftline.errors import DataError
-from graftline_export.adapter import MODEL_RECORD
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -109,7 +109,7 @@ def write_merged(model: Any, base: Path, target: Path, progress: Callable[[int, 
         )
     for path in sorted(base.iterdir()):
         if path.is_file() and path.suffix != ".safetensors" and path.name not in (
-            _INDEX, MODEL_RECORD
+            _INDEX, RECORD_FILE
         ):  # fmt: skip
             shutil.copyfile(path, target / path.name)
     _write_tensors(target, places, changed, progress)

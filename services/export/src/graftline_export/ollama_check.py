@@ -1,8 +1,11 @@
 """Does a real Ollama, after `ollama create`, make the same prompts and answers?
 
 Ollama is asked as its users ask it: by messages, over its API, with the Modelfile's own template
-and parameters. It answers in text; from the first character that differs on it is asked to
-continue the reference's own answer, so that every position is compared as for the other forms.
+and system prompt. Three of the Modelfile's parameters are set aside, since the reference has none
+like them: answers are greedy whatever `temperature` says, end with an end token only (no `stop`
+texts), and the context is as long as the longest prompt needs. Ollama answers in text; from the
+first character that differs on it is asked to continue the reference's own answer, so that every
+position is compared as for the other forms.
 """
 
 from __future__ import annotations
@@ -39,14 +42,14 @@ class OllamaFindings:
             prompt) it rendered as the chat template does; the prompts of the check are besides.
         prompts: How many prompts it made of their messages, character by character the same.
         prompt_tokens: `ids` if it gave its tokens, all of them the same; `counts` if only their
-            number could be compared.
+            number could be compared; nothing where no prompt was.
     """
 
     version: str
     modelfiles: tuple[str, ...]
     conversations: int
     prompts: int
-    prompt_tokens: str
+    prompt_tokens: str | None
 
 
 def check_ollama(
@@ -57,16 +60,14 @@ def check_ollama(
     Raises:
         OllamaMissing: There is no Ollama, and the settings ask for one.
         DataError: It makes another prompt of a conversation, reads a prompt as other tokens, or
-            does not take a Modelfile.
+            does not take a Modelfile; or no prompt can be compared, and the settings ask for it.
     """
     wish = work.config.parity.ollama
-    # What Modelfile.adapter is made from may be a model that only the user's own Ollama has.
-    files = [
-        name for name in modelfiles if not (name == ADAPTER_MODELFILE and work.config.adapter_from)
-    ]
-    if wish == "never" or not files:
+    files = [] if wish == "never" else _files_to_ask(work, modelfiles)
+    if not files:
         return [], None
     work.at("ollama")
+    asked = _prompts_to_ask(work, reference)
     conversations = _conversations(work)
     longest = max(
         *(len(prompt.tokens) for prompt in reference.prompts),
@@ -82,12 +83,51 @@ def check_ollama(
     }
     try:
         with Ollama(work.ctx.runtime.ollama_program, work.ctx.scratch("ollama"), options) as ollama:
-            return _compare(work, reference, ollama, files, conversations)
+            return _compare(work, reference, ollama, files, conversations, asked)
     except OllamaMissing as error:
         if wish == "always":
             raise
         work.ctx.log(f"no Ollama was asked: {error}", "warning")
         return [], None
+
+
+def _files_to_ask(work: Work, modelfiles: Iterable[str]) -> list[str]:
+    """Give the Modelfiles that an Ollama with no models of its own can import."""
+    files = list(modelfiles)
+    if ADAPTER_MODELFILE in files and work.config.adapter_from:
+        # It may be a model that only the user's own Ollama has.
+        work.ctx.log(
+            f"Ollama is not asked about {ADAPTER_MODELFILE}: it is made from "
+            f"'{work.config.adapter_from}' (`adapter_from`), which is not in the bundle",
+            "warning",
+        )
+        files.remove(ADAPTER_MODELFILE)
+    return files
+
+
+def _prompts_to_ask(work: Work, reference: Reference) -> list[int]:
+    """Give the numbers of the prompts that Ollama can be asked as the reference was.
+
+    Raises:
+        DataError: There is none, and the settings ask for one.
+    """
+    # Ollama puts the Modelfile's system prompt before conversations that have none.
+    asked = [
+        number
+        for number, prompt in enumerate(reference.prompts)
+        if not work.system or prompt.messages[0]["role"] == "system"
+    ]
+    if not asked:
+        found = (
+            f"parity: none of the {len(reference.prompts)} prompts has a system prompt, and Ollama "
+            "puts the Modelfile's before each: no answer of Ollama's can be compared"
+        )
+        if work.config.parity.ollama == "always":
+            raise DataError(
+                found, "set `system` to '', or give the examples the system prompt that is served"
+            )
+        work.ctx.log(found, "warning")
+    return asked
 
 
 def _compare(
@@ -96,15 +136,10 @@ def _compare(
     ollama: Ollama,
     files: list[str],
     conversations: list[tuple[Messages, str]],
+    asked: list[int],
 ) -> tuple[list[Comparison], OllamaFindings]:
     comparisons = []
     kinds = set()
-    # Ollama puts the Modelfile's system prompt before conversations that have none.
-    asked = [
-        number
-        for number, prompt in enumerate(reference.prompts)
-        if not work.system or prompt.messages[0]["role"] == "system"
-    ]
     for file in files:
         form = "ollama-adapter" if file == ADAPTER_MODELFILE else "ollama"
         ollama.create(form, work.target / "gguf" / file)
@@ -117,8 +152,9 @@ def _compare(
             kinds.add(_check_prompt(work, ollama, form, prompt))
             asking = _Asking(work, ollama, form, prompt, answer, reference.ends)
             comparison.add(prompt.id, answer, asking.choices(), reference.gap(number))
-        comparisons.append(comparison)
-    kind = "ids" if kinds == {"ids"} else "counts"
+        if asked:
+            comparisons.append(comparison)
+    kind = None if not kinds else "ids" if kinds == {"ids"} else "counts"
     return comparisons, OllamaFindings(
         ollama.version, tuple(files), len(conversations), len(asked), kind
     )

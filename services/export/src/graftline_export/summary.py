@@ -30,8 +30,6 @@ def write_parity(
         "split": reference.split,
         "near_tie": parity.near_tie,
         "max_near_tie_share": parity.max_near_tie_share,
-        "prompt_tokens_identical": any(item.form.startswith("gguf") for item in comparisons)
-        or None,
         "ollama": asdict(ollama) if ollama else None,
         "prompts": [
             {"id": prompt.id, "prompt_tokens": len(prompt.tokens), "answer": work.decode(answer)}

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from graftline.domain.dates import TEMPLATE_DATE
+from graftline.domain.rendering import with_call_arguments
 from graftline_export.modelfile import safe_name
 
 if TYPE_CHECKING:
@@ -94,7 +95,10 @@ class Work:
     def render_chat(self, messages: list[dict[str, Any]]) -> str:
         """Render a conversation by the model's chat template, ready for an answer."""
         text: str = self.tokenizer.apply_chat_template(
-            messages, tokenize=False, add_generation_prompt=True, date_string=TEMPLATE_DATE
+            [with_call_arguments(message) for message in messages],
+            tokenize=False,
+            add_generation_prompt=True,
+            date_string=TEMPLATE_DATE,
         )
         return text
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from tokenizers import Tokenizer
 
+from graftline.domain.model_record import read_model_record
 from graftline.errors import ConfigError
 from graftline_format.template import ChatTemplate
 
@@ -57,7 +58,7 @@ def load_chat_model(folder: Path, today: str) -> ChatModel:
     Raises:
         ConfigError: There is no fast tokenizer or no chat template, or one of them is broken.
     """
-    name = _model_name(folder)
+    name = read_model_record(folder).label or folder.name
     tokenizer = _load_tokenizer(folder, name)
     settings = _read_json(folder / "tokenizer_config.json")
     tokens = _special_tokens({**_read_json(folder / "special_tokens_map.json"), **settings})
@@ -108,14 +109,6 @@ def _load_tokenizer(folder: Path, name: str) -> Any:
     tokenizer.no_truncation()
     tokenizer.no_padding()
     return tokenizer
-
-
-def _model_name(folder: Path) -> str:
-    identity = _read_json(folder / "graftline-model.json")
-    name, revision = identity.get("name"), identity.get("revision")
-    if not name:
-        return folder.name
-    return f"{name}@{revision}" if revision else str(name)
 
 
 def _special_tokens(settings: dict[str, Any]) -> dict[str, str]:

@@ -12,14 +12,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from graftline.domain.examples import compact
+from graftline.domain.rendering import answer_behind, with_call_arguments
 from graftline_format.template import TemplateRefusal
 
 if TYPE_CHECKING:
     from graftline_format.chat_model import ChatModel
     from graftline_format.template import ChatTemplate
-
-_MOST_BETWEEN = 64
-"""Characters that a template may write between its generation prompt and the answer."""
 
 
 class Rejection(Exception):
@@ -64,7 +62,7 @@ def render_example(
     Raises:
         Rejection: There is no answer, or the template does not take the conversation.
     """
-    messages = [_with_arguments(item) for item in compact(row["messages"])]
+    messages = [with_call_arguments(item) for item in compact(row["messages"])]
     answers = [at for at, item in enumerate(messages) if _is_answer(item)]
     if not answers:
         raise Rejection("no-answer", "no assistant message with content or tool calls")
@@ -83,9 +81,14 @@ def _render_last(
     messages: list[dict[str, Any]], tools: list[dict[str, Any]] | None, template: ChatTemplate
 ) -> Rendered:
     prompt = template.render(messages[:-1], tools, generation_prompt=True)
-    text = template.render(messages, tools)
-    if not text.startswith(prompt):
-        text = prompt + _answer_after(prompt, text, messages)
+    behind = answer_behind(prompt, template.render(messages, tools), messages)
+    if behind is None:
+        raise Rejection(
+            "template-rewrites-history",
+            "the chat template renders the conversation with the answer differently from the "
+            "prompt",
+        )
+    text = prompt + behind
     return Rendered(text, ((len(prompt), len(text)),))
 
 
@@ -110,45 +113,5 @@ def _render_all(
     return Rendered(text, tuple(found))
 
 
-def _answer_after(prompt: str, text: str, messages: list[dict[str, Any]]) -> str:
-    """Find the answer's part of a text that does not begin with its prompt.
-
-    Some templates (Mistral's) write the system message before the last user message, and only
-    there: with the answer behind it, it is gone. The answer is then what follows the last piece
-    that prompt and text have in common, which must reach back over the last question.
-
-    Raises:
-        Rejection: There is no such piece.
-    """
-    answer = str(messages[-1].get("content") or "").strip()
-    question = str(messages[-2].get("content") or "").strip() if len(messages) > 1 else ""
-    common = prompt[prompt.rfind(question) :] if question and question in prompt else ""
-    if common and answer:
-        stop = text.rfind(answer)
-        for end in range(stop, max(stop - _MOST_BETWEEN, 0), -1):
-            if text.endswith(common, 0, end):
-                return text[end:]
-    raise Rejection(
-        "template-rewrites-history",
-        "the chat template renders the conversation with the answer differently from the prompt",
-    )
-
-
 def _is_answer(item: dict[str, Any]) -> bool:
     return item["role"] == "assistant" and bool(item.get("content") or item.get("tool_calls"))
-
-
-def _with_arguments(item: dict[str, Any]) -> dict[str, Any]:
-    """Give tool calls' arguments as objects, as chat templates want them, where they are JSON."""
-    if not item.get("tool_calls"):
-        return item
-    return {**item, "tool_calls": [_with_parsed_arguments(call) for call in item["tool_calls"]]}
-
-
-def _with_parsed_arguments(call: dict[str, Any]) -> dict[str, Any]:
-    function = call["function"]
-    try:
-        arguments = json.loads(function["arguments"])
-    except (TypeError, ValueError):
-        return call
-    return {**call, "function": {**function, "arguments": arguments}}

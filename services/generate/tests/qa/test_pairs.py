@@ -6,7 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from graftline_generate.qa.pairs import CopiedText, letters, pair_problem
+from graftline.domain.spelling import letters
+from graftline_generate.config import QuestionAnswers
+from graftline_generate.qa.definitions import read_definitions
+from graftline_generate.qa.pairs import CopiedText, pair_problem
+from graftline_generate.qa.prompts import Prompts
 
 INSTRUCTION = """
 - Each question must be understood without the text: name what it is about, and be brief.
@@ -17,7 +21,7 @@ COPIED = CopiedText(INSTRUCTION)
 
 
 def reason(question: str, answer: str, chunk: str = "") -> str | None:
-    problem = pair_problem(question, answer, COPIED, chunk)
+    problem = pair_problem(question, answer, COPIED, letters(chunk))
     return problem and problem[0]
 
 
@@ -58,15 +62,17 @@ def test_words_that_the_chunk_holds_too_are_not_copied():
     assert reason("What must an answer be?", text, chunk=f"Rules. {text} More.") is None
 
 
-@given(st.text(max_size=40))
-def test_letters_are_spelled_in_one_way(text):
-    assert letters(text).isalnum() or letters(text) == ""
-    assert letters(text.upper().lower()) == letters(text.upper().lower().upper().lower())
-    assert letters(f" {text}?! ") == letters(text)
+def test_an_instruction_is_taken_apart_once_for_all_documents():
+    task = QuestionAnswers(kind="qa", request={"model": "fake"})
+    prompts = Prompts(task, read_definitions({}, None))
+    (one,), (other,) = prompts.of("a.md"), prompts.of("b.md")
+    assert prompts.copied(one) is prompts.copied(other)
+    said = letters("Each answer must be correct and complete, and follow from the text alone.")
+    assert prompts.copied(one).found_in(said, "")
 
 
 @given(st.integers(0, 120), st.integers(60, 200))
 def test_any_long_piece_of_the_instruction_is_found(start, length):
     piece = INSTRUCTION[start : start + length]
     if len(letters(piece)) >= 48:
-        assert COPIED.found_in(f"Well, well: {piece}, and so on", "")
+        assert COPIED.found_in(letters(f"Well, well: {piece}, and so on"), "")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
 import io
+import json
 import os
 import subprocess
 import sys
@@ -16,6 +18,11 @@ import pytest
 from graftline.errors import Cancelled, ConfigError
 from graftline.testkit.local import run_stage
 from graftline_ingest.descriptor import STAGE
+from graftline_ingest.documents.damage import is_damage
+from graftline_ingest.documents.kinds import WORD
+from graftline_ingest.documents.parsed import Task
+from graftline_ingest.documents.parsers.html import to_markdown
+from graftline_ingest.documents.worker import answer
 
 
 def make_tar(files: dict[str, bytes], mode: str = "w", **links: str) -> bytes:
@@ -157,6 +164,97 @@ def test_broken_archives_give_what_they_can(read, folder, make_zip):
     }
 
 
+def with_a_name_of_no_encoding(archive: bytes, name: bytes) -> bytes:
+    """Say of a member that its name is UTF-8, and make it none."""
+    data = bytearray(archive)
+    for mark, flags, start in ((b"PK\x03\x04", 6, 30), (b"PK\x01\x02", 8, 46)):
+        at = data.index(mark)
+        while data[at + start : at + start + len(name)] != name:
+            at = data.index(mark, at + 1)
+        data[at + flags + 1] |= 0x08
+        data[at + start] = 0xFF
+    return bytes(data)
+
+
+def with_members_before_its_beginning(archive: bytes) -> bytes:
+    """Say that the directory stands later than it does, so that all members stand earlier."""
+    data = bytearray(archive)
+    at = data.rindex(b"PK\x05\x06") + 16
+    place = int.from_bytes(data[at : at + 4], "little")
+    data[at : at + 4] = (place + 1000).to_bytes(4, "little")
+    return bytes(data)
+
+
+def test_zip_files_with_damaged_headers_are_rejects(read, folder, make_zip, make_word):
+    plain = make_zip({"a.md": "# A", "b.md": "# B"})
+    source = folder(
+        {
+            "name.zip": with_a_name_of_no_encoding(plain, b"a.md"),
+            "place.zip": with_members_before_its_beginning(plain),
+            "outer.zip": make_zip({"in.zip": with_members_before_its_beginning(plain)}),
+            "name.docx": with_a_name_of_no_encoding(make_word(), b"word/document.xml"),
+            "place.docx": with_members_before_its_beginning(make_word()),
+            "good.md": "# Good",
+        }
+    )
+    done = read(source)
+    assert set(done.documents) == {"good.md"}
+    assert done.reasons == {
+        "name.zip": "damaged",
+        "place.zip/a.md": "damaged",
+        "place.zip/b.md": "damaged",
+        "outer.zip/in.zip/a.md": "damaged",
+        "outer.zip/in.zip/b.md": "damaged",
+        "name.docx": "damaged",
+        "place.docx": "damaged",
+    }
+
+
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EIO, errno.EMFILE])
+def test_what_is_wrong_with_the_machine_is_no_damage(code):
+    assert not is_damage(OSError(code, os.strerror(code)))
+    assert not is_damage(MemoryError())
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        OSError(errno.EINVAL, "Invalid argument"),
+        gzip.BadGzipFile("CRC check failed"),
+        zipfile.BadZipFile(),
+        RuntimeError("password required for extraction"),
+        UnicodeDecodeError("utf-8", b"\xff", 0, 1, "invalid start byte"),
+    ],
+)
+def test_what_libraries_say_of_broken_archives_is_damage(error):
+    assert is_damage(error)
+
+
+def test_a_disk_that_fails_is_no_fault_of_a_word_file(monkeypatch, tmp_path, make_word):
+    import mammoth
+
+    def fails(*args, **kwargs):
+        raise OSError(errno.EIO, "Input/output error")
+
+    path = tmp_path / "a.docx"
+    path.write_bytes(make_word())
+    task = Task(str(path), WORD, "auto", 1 << 20, 10, 200)
+    assert answer(task).parsed
+    monkeypatch.setattr(mammoth, "convert_to_html", fails)
+    assert "Input/output error" in answer(task).bug
+
+
+def test_html_that_does_not_fit_into_memory_is_not_damaged(monkeypatch):
+    import html_to_markdown
+
+    def fails(*args):
+        raise MemoryError
+
+    monkeypatch.setattr(html_to_markdown, "convert", fails)
+    with pytest.raises(MemoryError):
+        to_markdown("<p>x</p>")
+
+
 def word_file(make_zip, document: bytes) -> bytes:
     return make_zip({"word/document.xml": document, "[Content_Types].xml": "<Types/>"})
 
@@ -174,6 +272,7 @@ def test_word_files_made_to_harm(read, folder, make_zip):
             "spaces.docx": word_file(make_zip, spaces),
             "deep.docx": word_file(make_zip, deep),
             "sheet.docx": make_zip({"xl/workbook.xml": "<x/>"}),
+            "lzma.docx": make_zip({"word/document.xml": start}, zipfile.ZIP_LZMA),
             "good.md": "# Good",
         }
     )
@@ -181,8 +280,20 @@ def test_word_files_made_to_harm(read, folder, make_zip):
     assert done.reasons["laughs.docx"] == done.reasons["utf16.docx"] == "bomb"
     assert done.reasons["spaces.docx"] == "bomb"
     assert done.reasons["deep.docx"] == "too-deep"
-    assert done.reasons["sheet.docx"] == "unsupported"
+    assert done.reasons["sheet.docx"] == done.reasons["lzma.docx"] == "unsupported"
     assert set(done.documents) == {"good.md"}
+
+
+@pytest.mark.parametrize("encoding", ["nonsense", "big5"])
+def test_word_files_whose_properties_cannot_be_read_have_none(
+    read, folder, make_zip, make_word, encoding
+):
+    with zipfile.ZipFile(io.BytesIO(make_word())) as archive:
+        parts = {name: archive.read(name) for name in archive.namelist()}
+    core = parts["docProps/core.xml"].partition(b"?>")[2]
+    parts["docProps/core.xml"] = f'<?xml version="1.0" encoding="{encoding}"?>'.encode() + core
+    done = read(folder({"a.docx": make_zip(parts)}))
+    assert "author" not in json.loads(done.documents["a.docx"]["meta"])
 
 
 def test_depth_in_html_and_markdown(read, folder):

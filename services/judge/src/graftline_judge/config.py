@@ -43,11 +43,11 @@ REQUEST_WORDS = [
     *("name", "outline", "provide", "show", "state", "summarise", "summarize", "tell", "write"),
 ]
 
-_FOR_SCORES = (
-    *("prompt", "weights", "limits", "grounding", "answerable", "duplicates", "language"),
-    *("length", "calibration"),
-)
-"""Settings that mean nothing for a preference."""
+_FOR_BOTH = ("kind", "request")
+_FOR_PREFERENCE = ("preference",)
+
+MOST_ISSUES = 4
+"""How many issues a judgement may list if nothing else is said."""
 
 Score = Annotated[float, Field(ge=0, le=10)]
 Weight = Annotated[float, Field(ge=0, le=1)]
@@ -154,6 +154,14 @@ class Length(Settings):
     answer_min: int = Field(default=1, ge=0, description="Of an answer, at least.")
     answer_max: int = Field(default=4000, ge=1, description="Of an answer, at most.")
 
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        for name in ("question", "answer"):
+            least, most = getattr(self, f"{name}_min"), getattr(self, f"{name}_max")
+            if least > most:
+                raise ValueError(f"{name}_min ({least}) must not be above {name}_max ({most})")
+        return self
+
 
 class Calibration(Settings):
     """Is the judge worth anything? Known-wrong answers show it."""
@@ -199,6 +207,13 @@ class JudgeConfig(Config):
         description="The instruction. {source} {question} {answer} stand for the row's texts; what"
         " has no {answer} gets all three above it.",
     )
+    max_issues: int = Field(
+        default=MOST_ISSUES,
+        ge=0,
+        le=20,
+        description="Most issues that one judgement lists; 0 for none. Small models fill their"
+        " answers with them, and run out of tokens before they come to the scores.",
+    )
     weights: Weights = Field(default=Weights(), description="What each score counts in `overall`.")
     limits: Limits = Field(default=Limits(), description="Where PASS begins and FAIL ends.")
     grounding: Grounding = Field(default=Grounding(), description="Validator: answer in source.")
@@ -220,7 +235,8 @@ class JudgeConfig(Config):
     @model_validator(mode="after")
     def _for_one_kind(self) -> Self:
         fields = type(self).model_fields
-        others = ("preference",) if self.kind == "scores" else _FOR_SCORES
+        for_scores = [name for name in fields if name not in (*_FOR_BOTH, *_FOR_PREFERENCE)]
+        others = _FOR_PREFERENCE if self.kind == "scores" else for_scores
         useless = [name for name in others if getattr(self, name) != fields[name].default]
         if useless:
             raise ValueError(f"kind '{self.kind}' has no use for {', '.join(useless)}")

@@ -6,14 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 from graftline.canonical import canonical_json
 from graftline.domain.rows import EXAMPLES, RowWriter, read_rows
+from graftline.llm.asking import sum_costs
 from graftline.llm.units import of_result
 from graftline.ports import Output, Result
-from graftline_judge.asking import sum_costs
 from graftline_judge.calibration.measuring import measure
 from graftline_judge.calibration.units import read_shuffled
-from graftline_judge.pairs import meta_of, pair_of, with_judgement
-from graftline_judge.prompts import FORM
-from graftline_judge.sources import Sources
+from graftline_judge.pairs import meta_of, question_of
+from graftline_judge.prompts import judgement_form
 from graftline_judge.summary import Summary
 from graftline_judge.validators.duplicates import NearDuplicates
 
@@ -45,15 +44,15 @@ def gather(
     scored, metrics = ctx.output("examples"), ctx.output("metrics")
     summary, duplicates = Summary(), NearDuplicates(config.duplicates)
     shuffled, true = read_shuffled(folders[row_units:]), dict[str, float | None]()
-    no_sources = Sources(None, metrics)
     with RowWriter(scored, EXAMPLES) as writer:
         for folder in folders[:row_units]:
             for row in read_rows(folder):
-                judgement = meta_of(row)["judgement"]
-                question = pair_of(row, no_sources).question
-                judgement["validators"]["duplicate"] = duplicates.check(row["id"], question)
+                meta = meta_of(row)
+                judgement = meta["judgement"]
+                found = duplicates.check(row["id"], question_of(row))
+                judgement["validators"]["duplicate"] = found
                 summary.add(row["split"], judgement)
-                writer.write(with_judgement(row, judgement))
+                writer.write({**row, "meta": canonical_json(meta)})
                 if row["id"] in shuffled:
                     true.setdefault(row["id"], judgement["overall"])
     calibration = None
@@ -64,7 +63,7 @@ def gather(
     write_json(metrics / "judge.json", {**_judge(config), "calibration": calibration})
     _tell(ctx, summary, rows, calibration)
     spent, counts = of_result(sum_costs(folders))
-    figures = {name.lower(): float(found) for name, found in summary.verdicts.items()}
+    figures = {name.lower(): float(count) for name, count in summary.verdicts.items()}
     if calibration and calibration["auc"] is not None:
         figures["calibration_auc"] = calibration["auc"]
     return Result(
@@ -79,7 +78,11 @@ def gather(
 def _judge(config: JudgeConfig) -> dict[str, Any]:
     """Say who judged, and by which rules."""
     rules = config.model_dump(mode="json", exclude={"preference"})
-    return {"model": config.request.model, "form": FORM.schema, **rules}
+    return {
+        "model": config.request.model,
+        "form": judgement_form(config.max_issues).schema,
+        **rules,
+    }
 
 
 def _tell(

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from graftline.domain.rows import EXAMPLES, RowWriter, count_rows
 from graftline.domain.units import read_units, unit_count, unit_size
 from graftline.errors import ConfigError, DataError
+from graftline.llm.asking import OpenUnit, UnitAsker
 from graftline.llm.request import LlmFailure
-from graftline_judge.asking import OpenUnit, UnitAsker
 from graftline_judge.calibration.shuffling import choose_shuffled
 from graftline_judge.calibration.units import shuffled_unit
 from graftline_judge.gathering import gather
@@ -62,7 +62,8 @@ def judge_examples(
         chunks = inputs.maybe("chunks")
         with Sources(chunks.path if chunks else None, ctx.scratch("sources")) as sources:
             work = _Units(config, folders, sources, row_units)
-            UnitAsker(ctx, sizes, todo).ask(config.request, work.of(todo))
+            asker = UnitAsker(ctx, sizes, todo, ctx.runtime.max_failed_share)
+            asker.ask(config.request, ctx.runtime.llm, work.of(todo))
     return gather(ctx, config, row_units, units, rows)
 
 
@@ -102,7 +103,7 @@ class _Units:
             if pair.lack is None
         }
         write = partial(self._write_rows, rows, pairs, validators)
-        return OpenUnit(number, len(rows), requests, write)
+        return OpenUnit(number, requests, write)
 
     def _write_rows(
         self,

@@ -42,13 +42,16 @@ def pair_of(row: dict[str, Any], sources: Sources) -> Pair:
     """Read a row of EXAMPLES; its own `meta.source_text` goes before the chunks of its parents."""
     messages = row["messages"]
     answer = messages[-1] if messages and messages[-1]["role"] == "assistant" else None
-    asked = next((item for item in reversed(messages) if item["role"] == "user"), None)
     source = meta_of(row).get("source_text")
     if not isinstance(source, str) or not source.strip():
         source = sources.text_of(row["parents"])
-    return Pair(
-        (asked or {}).get("content") or "", (answer or {}).get("content") or "", source or ""
-    )
+    return Pair(question_of(row), (answer or {}).get("content") or "", source)
+
+
+def question_of(row: dict[str, Any]) -> str:
+    """Give the last user's text; empty if there is none."""
+    asked = (item["content"] for item in reversed(row["messages"]) if item["role"] == "user")
+    return next(asked, None) or ""
 
 
 def meta_of(row: dict[str, Any]) -> dict[str, Any]:

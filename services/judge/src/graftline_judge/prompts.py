@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 from typing import TYPE_CHECKING
 
 from graftline.domain.answers import JsonAnswer
 from graftline.llm.request import LlmRequest, Message
+from graftline_judge.config import MOST_ISSUES
 
 if TYPE_CHECKING:
     from graftline_judge.config import JudgeConfig
@@ -24,23 +26,6 @@ _ISSUE = {
     "required": ["severity", "text"],
     "additionalProperties": False,
 }
-# What is wrong comes before the numbers, so that the numbers can follow from it.
-_PROPERTIES = {
-    "issues": {"type": "array", "items": _ISSUE, "maxItems": 4},
-    "factual_accuracy": _SCORE,
-    "completeness": _SCORE,
-    "consistency": _SCORE,
-    "recommendation": {"type": "string"},
-}
-FORM = JsonAnswer(
-    "judgement",
-    {
-        "type": "object",
-        "properties": _PROPERTIES,
-        "required": list(_PROPERTIES),
-        "additionalProperties": False,
-    },
-)
 
 _PLACEHOLDER = re.compile(r"\{(source|question|answer)\}")
 # The texts first: small models keep to the task that they read last, and the pairs of one chunk
@@ -64,10 +49,31 @@ Answer:
 """
 # In words: what looks like an example is copied.
 _ANSWER_FORM = """
-Answer with JSON and nothing else: an object with the list "issues", each of them with "severity" \
-and "text", then the numbers "factual_accuracy", "completeness" and "consistency", then \
-"recommendation".
+Answer with JSON and nothing else: an object with the list "issues"{issues}, then the numbers \
+"factual_accuracy", "completeness" and "consistency", then "recommendation".
 """
+
+
+@cache
+def judgement_form(max_issues: int) -> JsonAnswer:
+    """Give the form of a judgement with at most so many issues."""
+    # What is wrong comes before the numbers, so that the numbers can follow from it.
+    properties = {
+        "issues": {"type": "array", "items": _ISSUE, "maxItems": max_issues},
+        "factual_accuracy": _SCORE,
+        "completeness": _SCORE,
+        "consistency": _SCORE,
+        "recommendation": {"type": "string"},
+    }
+    return JsonAnswer(
+        "judgement",
+        {
+            "type": "object",
+            "properties": properties,
+            "required": list(properties),
+            "additionalProperties": False,
+        },
+    )
 
 
 def judge_request(config: JudgeConfig, pair: Pair) -> LlmRequest:
@@ -76,4 +82,14 @@ def judge_request(config: JudgeConfig, pair: Pair) -> LlmRequest:
     values = {"source": pair.source, "question": pair.question, "answer": pair.answer}
     # Filled once: braces in a row's texts stay what they are.
     text = _PLACEHOLDER.sub(lambda m: values[m[1]], f"{frame}{config.prompt.strip()}\n")
-    return LlmRequest.of(config.request, [Message("user", text + _ANSWER_FORM)], FORM)
+    text += _ANSWER_FORM.format(issues=_issues_asked(config.max_issues))
+    form = judgement_form(config.max_issues)
+    return LlmRequest.of(config.request, [Message("user", text)], form)
+
+
+def _issues_asked(most: int) -> str:
+    """Say what the list holds; the most only where it is fewer than a model would expect."""
+    if most == 0:
+        return ", which must be empty"
+    few = f" (at most {most})" if most < MOST_ISSUES else ""
+    return f'{few}, each of them with "severity" and "text"'

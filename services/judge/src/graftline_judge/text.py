@@ -1,9 +1,11 @@
-"""What all validators see of a text: its words, numbers and letters, whatever its language."""
+"""What all validators see of a text: its words and numbers, whatever its language."""
 
 from __future__ import annotations
 
 import re
 import unicodedata
+
+from graftline.domain.spelling import normal
 
 # Scripts that put no spaces between words: their words are taken as pairs of characters.
 _UNSPACED = re.compile(
@@ -12,16 +14,6 @@ _UNSPACED = re.compile(
 )
 _WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)*")
 _NUMBER = re.compile(r"\d+(?:[.,:]\d+)*")
-
-
-def normal(text: str) -> str:
-    """Spell a text in one way: compatibility forms resolved, without case."""
-    return unicodedata.normalize("NFKC", text).casefold()
-
-
-def letters(text: str) -> str:
-    """Give the letters and digits of a text, without case and spaces."""
-    return "".join(character for character in normal(text) if character.isalnum())
 
 
 def words(text: str) -> list[str]:

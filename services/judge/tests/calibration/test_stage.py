@@ -102,6 +102,8 @@ def test_rows_without_a_source_leave_fewer_pairs(court, model, say, rows):
     found = done.summary["calibration"]
     assert (found["rows"], found["auc"]) == (0, None)
     assert model.requests == 1
+    # Six wrong answers were planned for; progress comes to its end without them.
+    assert done.run.events.progress_points[-1] == (12, 12, "rows")
 
 
 def test_unusable_judgements_of_either_side_are_counted(court, model, say, rows):

@@ -7,12 +7,14 @@ import json
 import os
 import re
 import sys
+import tempfile
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from graftline.errors import EXIT_BUG, EXIT_OK, ConfigError, GraftlineError
 from graftline.runner.signals import StopSignal
+from graftline_llm.rewriting import rewritten
 from graftline_llm.serving import DEFAULT_MODEL, DEFAULT_NAME, Settings, find_model, serve
 
 if TYPE_CHECKING:
@@ -66,8 +68,7 @@ def _serve(settings: Settings, ready: Path | None) -> None:
     stopped = threading.Event()
     stop = StopSignal()
     stop.connect(stopped.set)
-    if os.environ.get("GRAFTLINE_ENGINE_IS_PARENT") == "1":
-        stop.watch_parent()
+    stop.watch_engine()
     with serve(settings) as url:
         _say({"url": url, "model": settings.name, "slots": settings.slots}, ready)
         stopped.wait()
@@ -95,8 +96,11 @@ def _settings(options: argparse.Namespace) -> Settings:
         raise ConfigError(
             "--model is given without --name", "name the model: answers are kept under its name"
         )
+    model = find_model(options.model)
+    if options.model == DEFAULT_MODEL:
+        model = _fast_form(model, options.cache)
     return Settings(
-        model=find_model(options.model),
+        model=model,
         name=options.name,
         host=address["host"],
         port=int(address["port"]),
@@ -104,6 +108,16 @@ def _settings(options: argparse.Namespace) -> Settings:
         slot_tokens=options.slot_tokens,
         threads=options.threads,
     )
+
+
+def _fast_form(model: Path, cache: Path) -> Path:
+    try:
+        return rewritten(model, cache)
+    except OSError as error:
+        raise ConfigError(
+            f"--cache {cache}: the model cannot be kept there: {error.strerror}",
+            "about 80 MB are needed",
+        ) from error
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -146,6 +160,12 @@ def _parser() -> argparse.ArgumentParser:
         type=_positive,
         default=_threads(),
         help="CPU threads; more than there are free cores make it slower (%(default)s)",
+    )
+    serving.add_argument(
+        "--cache",
+        type=Path,
+        default=Path(tempfile.gettempdir()) / "graftline-llm",
+        help="where the default model is kept in the form that is read fastest (%(default)s)",
     )
     serving.add_argument(
         "--ready", type=Path, help="the file to write when it listens (default: stdout)"

@@ -13,6 +13,7 @@ from tokenizers import Tokenizer
 from graftline.config import nearest
 from graftline.domain.chat_templates import FAMILIES, with_begin
 from graftline.errors import ConfigError, DataError, GraftlineError
+from graftline_model.folder import read_json
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -156,7 +157,11 @@ def _refuse(message: str) -> None:
 
 
 def stored_template(folder: Path) -> str:
-    """Find a model folder's chat template: its own file, or inside `tokenizer_config.json`."""
+    """Find a model folder's chat template: its own file, or inside `tokenizer_config.json`.
+
+    Raises:
+        DataError: A file that may hold it is no JSON object.
+    """
     own = folder / TEMPLATE_FILE
     if own.is_file():
         return own.read_text()
@@ -164,10 +169,10 @@ def stored_template(folder: Path) -> str:
         path = folder / name
         if not path.is_file():
             continue
-        stored = json.loads(path.read_text()).get("chat_template")
+        stored = read_json(path).get("chat_template")
         if isinstance(stored, list):
-            by_name = {item["name"]: item["template"] for item in stored}
-            stored = by_name.get("default")
+            named = [item for item in stored if isinstance(item, dict)]
+            stored = next((x.get("template") for x in named if x.get("name") == "default"), None)
         if stored:
             return str(stored)
     return ""

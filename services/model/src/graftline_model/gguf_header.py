@@ -146,6 +146,10 @@ def read_gguf_header(path: Path) -> GgufHeader:
             raise DataError(f"{path.name}: no 'general.architecture' in its metadata")
         rows = [_table_row(cursor, path.name) for _ in range(tensor_count)]
         alignment = metadata.get("general.alignment", 32)
+        if not isinstance(alignment, int) or alignment < 1:
+            raise DataError(
+                f"{path.name}: its general.alignment is {alignment!r}", "fetch it again"
+            )
         start = -(-cursor.at // alignment) * alignment
         tensors = {row[0]: _tensor(*row, start, path.name) for row in rows}
         end = max((tensor.start + tensor.size for tensor in tensors.values()), default=start)

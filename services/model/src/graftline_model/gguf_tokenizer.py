@@ -59,6 +59,8 @@ def build_tokenizer(header: GgufHeader) -> Tokenizer:
     if not tokens or merges is None:
         raise DataError(f"{name}: no vocabulary in it", "give the model's own folder instead")
     kinds = meta.get("tokenizer.ggml.token_type") or [1] * len(tokens)
+    if len(kinds) != len(tokens):
+        raise DataError(f"{name}: {len(tokens):,} tokens, but {len(kinds):,} types of tokens")
     pre = str(meta.get("tokenizer.ggml.pre", ""))
     vocabulary = {
         token: index

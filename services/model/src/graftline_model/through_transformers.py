@@ -39,7 +39,7 @@ def write_gguf_model(header: GgufHeader, target: Path, keep_layers: int | None, 
     except (ValueError, KeyError, NotImplementedError) as error:
         raise DataError(
             f"{file}: the architecture '{header.architecture}' cannot be read from a GGUF: "
-            f"{str(error).splitlines()[0]}",
+            f"{_first_line(error)}",
             "give the model's own folder or its hf:// name instead",
         ) from error
     # The weights are plain now; a leftover quantizer would refuse to save them.
@@ -64,7 +64,7 @@ def write_gguf_tokenizer(header: GgufHeader, target: Path) -> None:
         )
     except (ValueError, KeyError, NotImplementedError) as error:
         raise DataError(
-            f"{header.path.name}: its tokenizer cannot be read: {str(error).splitlines()[0]}",
+            f"{header.path.name}: its tokenizer cannot be read: {_first_line(error)}",
             "give the model's own folder or its hf:// name instead",
         ) from error
     tokenizer.save_pretrained(target)
@@ -81,8 +81,11 @@ def check_tokenizer(folder: Path, name: str) -> None:
     try:
         tokenizer = AutoTokenizer.from_pretrained(str(folder), local_files_only=True)
     except Exception as error:
-        raise DataError(
-            f"{name}: its tokenizer cannot be loaded: {str(error).splitlines()[0]}"
-        ) from error
+        raise DataError(f"{name}: its tokenizer cannot be loaded: {_first_line(error)}") from error
     if not (folder / "tokenizer.json").is_file():
         tokenizer.save_pretrained(folder)
+
+
+def _first_line(error: Exception) -> str:
+    """Give what an error says in one line; some say nothing but their name."""
+    return (str(error).splitlines() or [type(error).__name__])[0]

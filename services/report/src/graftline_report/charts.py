@@ -81,6 +81,7 @@ def curve(
     for value in x_ticks:
         parts.append(_text(at_x(value), _HEIGHT - _BOTTOM + 18, f"{value:g}", "middle"))
     parts.append(_text((_LEFT + _WIDTH) / 2, _HEIGHT - 2, x_label, "middle"))
+    parts.append(_text(_LEFT, _TOP - 2, y_label, "start"))
     for number, (name, points) in enumerate(series):
         path = " ".join(f"{at_x(x):.1f},{at_y(y):.1f}" for x, y in points)
         parts.append(f'<polyline class="curve c{number}" points="{path}"/>')
@@ -102,6 +103,7 @@ def intervals(
     target: float | None,
     *,
     share: bool = True,
+    per_cent: bool = True,
     mark: str = "target",
 ) -> Markup:
     """Draw figures with their intervals below each other, and a line to compare them with.
@@ -109,7 +111,8 @@ def intervals(
     Args:
         rows: (label, CSS class, figure).
         target: Where the line stands, if anywhere.
-        share: Whether the scale is [0, 1]; else it begins and ends near the figures and says where.
+        share: Whether the scale is [0, 1]; else it begins and ends near the figures.
+        per_cent: Whether the ends of a share's scale are told in per cent.
         mark: What the line is, its CSS class too.
     """
     width, row_height, left = 320, 18, 4
@@ -122,7 +125,7 @@ def intervals(
     def at_x(value: float) -> float:
         return left + scale * (value - marks[0])
 
-    parts = [_open(width, height if share else height + 14, "figures with 95 % intervals")]
+    parts = [_open(width, height + 14, "figures with 95 % intervals")]
     for value in marks:
         x = at_x(value)
         parts.append(f'<line class="grid" x1="{x:.1f}" x2="{x:.1f}" y1="0" y2="{height}"/>')
@@ -141,9 +144,10 @@ def intervals(
             f'<line class="{escape(mark)}" x1="{x:.1f}" x2="{x:.1f}" y1="0" y2="{height}">'
             f"<title>{escape(mark)} {target:g}</title></line>"
         )
-    if not share:
-        parts.append(_text(left, height + 12, f"{marks[0]:g}", "start"))
-        parts.append(_text(width - left, height + 12, f"{marks[-1]:g}", "end"))
+    in_per_cent = share and per_cent
+    first, last = (f"{100 * m:g} %" if in_per_cent else f"{m:g}" for m in (marks[0], marks[-1]))
+    parts.append(_text(left, height + 12, first, "start"))
+    parts.append(_text(width - left, height + 12, last, "end"))
     return Markup("".join([*parts, "</svg>"]))
 
 
@@ -185,6 +189,7 @@ def histogram(counts: Sequence[Mapping[str, int]], x_label: str) -> Markup:
             f"<title>{low} to {high - 1}: {rows:,} rows</title></rect>"
         )
     parts.append(_text(_LEFT - 6, _TOP + 8, f"{top:,}", "end"))
+    parts.append(_text(_LEFT, _TOP - 2, "rows", "start"))
     for value in x_ticks:
         parts.append(_text(at_x(value), floor + 16, f"{value:g}", "middle"))
     parts.append(_text((_LEFT + _WIDTH) / 2, height - 2, x_label, "middle"))
@@ -221,7 +226,7 @@ def bands(counts: Sequence[Mapping[str, int]], threshold: float | None) -> Marku
             parts.append(_text(at_x((low + high) / 2), floor - tall - 4, f"{rows:,}", "middle"))
     for value in range(first, last + 1):
         parts.append(_text(at_x(value), floor + 16, f"{value}", "middle"))
-    parts.append(_text(width / 2, height - 2, "overall score", "middle"))
+    parts.append(_text(width / 2, height - 2, "overall score, and how many rows have it", "middle"))
     if threshold is not None:
         x = at_x(threshold)
         anchor, gap = ("end", -5) if threshold > (first + last) / 2 else ("start", 5)

@@ -63,6 +63,7 @@ class Preference:
         rows: How many there are.
         win_rate: The adapter's, with its interval; nothing if no row was judged.
         position_bias: Share of choices that fell on the answer that stood first.
+        identical: Ties about which nobody was asked, since the answers are equal.
         text: Who is preferred, in plain words.
     """
 
@@ -72,6 +73,7 @@ class Preference:
     rows: int
     win_rate: Interval | None
     position_bias: float | None
+    identical: int
     text: str
 
 
@@ -167,7 +169,14 @@ def _preference(step: str, model: str, found: dict[str, Any]) -> Preference:
         interval, judged = found["interval"], found["rows"] - found["unjudged"]
         win_rate = Interval(found["win_rate"], interval["low"], interval["high"], judged)
     return Preference(
-        step, model, counts, found["rows"], win_rate, found["position_bias"], found["text"]
+        step=step,
+        model=model,
+        counts=counts,
+        rows=found["rows"],
+        win_rate=win_rate,
+        position_bias=found["position_bias"],
+        identical=found.get("identical", 0),
+        text=found["text"],
     )
 
 

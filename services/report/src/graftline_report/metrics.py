@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from graftline.domain.figures import are_shares
 from graftline_report.spelling import spell_figure
 
 if TYPE_CHECKING:
@@ -158,7 +159,7 @@ def metric_rows(
                 passed=all(check["passed"] for check in checks) if checks else None,
                 main=name in (*_FIRST, FORGETTING) or bool(checks),
                 lower_is_better=any(found.get("lower_is_better") for found in told),
-                share=_are_shares(told),
+                share=are_shares(told),
             )
         )
     return rows
@@ -178,13 +179,6 @@ def forgetting_sentence(splits: Iterable[list[MetricRow]]) -> str:
                     return f"The adapter has forgotten something: {told}."
                 return f"No forgetting is seen: {told}."
     return ""
-
-
-def _are_shares(figures: Iterable[dict[str, Any]]) -> bool:
-    return all(
-        not found.get("lower_is_better") and 0 <= found["low"] <= found["high"] <= 1
-        for found in figures
-    )
 
 
 def _order(name: str) -> tuple[int, str]:

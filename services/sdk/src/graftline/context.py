@@ -96,6 +96,7 @@ class Context(Generic[RuntimeT_co]):
         self._reporter = reporter
         self._vault = vault
         self._stop = False
+        self.lost_units = 0
 
     @property
     def stopping(self) -> bool:
@@ -183,14 +184,16 @@ class Context(Generic[RuntimeT_co]):
         """Bring the files of all units, unit N's into `folder/N`; False if not all are there.
 
         False says that other ranks are still at work (or that one of them has just committed the
-        whole step): this rank is done, and its stage returns nothing.
+        whole step): this rank is done, and its stage returns nothing. So it does where units could
+        not be read back: `lost_units` counts them, and the runner has them done again.
         """
         if self.units_done(count) < count:
             return False
-        return all(
-            self._vault.load_checkpoint(_unit_name(unit), folder / str(unit))
+        self.lost_units = sum(
+            not self._vault.load_checkpoint(_unit_name(unit), folder / str(unit))
             for unit in range(count)
         )
+        return not self.lost_units
 
     def cache_get(self, namespace: str, key: str) -> bytes | None:
         """Read the store-wide cache that outlives steps (LLM answers)."""

@@ -12,6 +12,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,7 +22,7 @@ from graftline.canonical import digest_of, digest_of_files, sha256_file
 from graftline.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from graftline.store import ObjectInfo, Store
 
@@ -50,7 +51,7 @@ def local_path(uri: str) -> Path:
             "allowed: a path, file://, package://module/file, s3://bucket/prefix, hf://org/name",
         )
     else:
-        path = Path(uri).expanduser()
+        path = user_path(uri)
     if not path.exists():
         raise DataError(f"source '{uri}' does not exist", "check the path")
     if path.is_dir() and not any(path.iterdir()):
@@ -58,22 +59,55 @@ def local_path(uri: str) -> Path:
     return path.resolve()
 
 
+def user_path(text: str) -> Path:
+    """Give the path that a user wrote, `~` and `~name` resolved.
+
+    Raises:
+        ConfigError: There is no such user.
+    """
+    try:
+        return Path(text).expanduser()
+    except RuntimeError as error:
+        raise ConfigError(f"'{text}': nobody's home folder is known by that name") from error
+
+
 def source_files(path: Path) -> list[tuple[str, Path]]:
     """List a source's files as (relative path, file), sorted; hidden ones are left out.
 
     Raises:
-        DataError: There are none.
+        DataError: There are none, or one whose name is no UTF-8.
+        OSError: A folder cannot be looked into.
     """
     if path.is_file():
-        return [(path.name, path)]
-    files = [
-        (item.relative_to(path).as_posix(), item)
-        for item in path.rglob("*")
-        if item.is_file() and not any(part.startswith(".") for part in item.relative_to(path).parts)
-    ]
+        files = [(path.name, path)]
+    else:
+        files = sorted((item.relative_to(path).as_posix(), item) for item in _files_below(path))
     if not files:
         raise DataError(f"source '{path}' has no files")
-    return sorted(files)
+    odd = [name for name, _ in files if not _is_unicode(name)]
+    if odd:
+        raise DataError(f"source '{path}': the file name {odd[0]!r} is no UTF-8", "rename it")
+    return files
+
+
+def _files_below(folder: Path) -> Iterator[Path]:
+    """Give a folder's files; one that cannot be looked into is an error, not nothing."""
+
+    def refuse(error: OSError) -> None:
+        raise error
+
+    for name, folders, files in os.walk(folder, onerror=refuse):
+        folders[:] = [one for one in folders if not one.startswith(".")]
+        paths = (Path(name, one) for one in files if not one.startswith("."))
+        yield from (one for one in paths if one.is_file())
+
+
+def _is_unicode(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def content_fingerprint(path: Path, digest: Callable[[Path], str] = sha256_file) -> str:

@@ -10,7 +10,7 @@ HEAVY = ["openai", "anthropic", "google.genai", "httpx2", "aiohttp", "json_repai
 
 def test_nothing_heavy_is_imported_before_an_endpoint_is_opened():
     code = (
-        "import sys, graftline.llm.config, graftline.llm.session, graftline.llm.cache;"
+        "import sys, graftline.llm.config, graftline.llm.asking;"
         f"print([name for name in {HEAVY} if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -319,3 +319,19 @@ def test_of_two_that_do_the_same_units_the_later_uses_what_the_first_committed(s
 
     assert execute(request_for(store), overtaken) is False
     assert committed(store) is not None
+
+
+@pytest.mark.fault
+@pytest.mark.parametrize("ranks", [1, 2])
+def test_a_damaged_unit_is_done_again_and_the_others_are_not(store, execute, ranks):
+    with pytest.raises(TransientError, match="killed here"):
+        execute(request_for(store), Worker(limit=UNITS - 1))
+    blobs = list(store.list(f"steps/{sha256_text('one')}/checkpoint-blobs/unit-00000002/"))
+    store.put(blobs[0].name, b"?" * blobs[0].size)
+    first, second = Worker(), Worker()
+    last = {"rank": (UNITS - 1) % ranks, "ranks": ranks}
+    with pytest.raises(TransientError, match="1 committed units cannot be read back"):
+        execute(request_for(store, **last), first)
+    assert execute(request_for(store, rank=0, ranks=ranks), second) is True
+    assert (first.did, second.did) == ([UNITS - 1], [2])
+    assert committed(store) is not None

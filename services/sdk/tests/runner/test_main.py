@@ -1,5 +1,6 @@
 """The command line of every stage, in a process of its own where exit codes and signals count."""
 
+import errno
 import json
 import os
 import signal
@@ -86,16 +87,34 @@ def test_every_error_has_its_exit_code_and_its_line(monkeypatch, capsys, error, 
     assert capsys.readouterr().err.strip().splitlines()[-1].startswith("error: ")
 
 
+def test_a_full_disk_under_the_termination_log_changes_no_exit_code(monkeypatch, tmp_path, capsys):
+    class Full(type(tmp_path)):
+        def write_text(self, *arguments, **more):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    log = Full(tmp_path / "termination-log")
+    log.touch()
+    monkeypatch.setattr("graftline.runner.main._TERMINATION_LOG", log)
+
+    def fails(stage, options):
+        raise OSError(errno.ENOSPC, "No space left")
+
+    monkeypatch.setattr("graftline.runner.main._serve", fails)
+    assert ended(["describe"]) == 75
+    assert "the disk is full" in capsys.readouterr().err
+
+
 PARENT = """
-import subprocess, sys, time
-child = subprocess.Popen([sys.executable, "-c", sys.argv[1]], stdout=sys.stdout)
+import os, subprocess, sys, time
+environment = {**os.environ, "GRAFTLINE_ENGINE_PID": str(os.getpid())}
+child = subprocess.Popen([sys.executable, "-c", sys.argv[1]], stdout=sys.stdout, env=environment)
 time.sleep(2)
 """
 CHILD = """
 import os, time
 from graftline.runner.signals import StopSignal
 stop = StopSignal()
-stop.watch_parent()
+stop.watch_engine()
 asked = []
 stop.connect(lambda: asked.append(1))
 print(os.getpid(), flush=True)
@@ -105,6 +124,15 @@ for _ in range(200):
         print("stopped", flush=True)
         break
 """
+
+
+def test_a_step_whose_engine_was_gone_before_it_looked_stops():
+    gone = subprocess.Popen(["true"])
+    gone.wait()
+    environment = {**os.environ, "GRAFTLINE_ENGINE_PID": str(gone.pid)}
+    child = [sys.executable, "-c", CHILD]
+    done = subprocess.run(child, env=environment, capture_output=True, text=True, timeout=20)
+    assert done.stdout.splitlines()[1:] == ["stopped"]
 
 
 def test_a_step_whose_engine_is_killed_stops(tmp_path):

@@ -201,3 +201,23 @@ def test_a_write_whose_answer_was_lost_counts_as_ours(fake_s3):
     assert not fake_s3.open().put_new("x", b"2")
     fake_s3.script["PUT"] = [(412, "PreconditionFailed")]
     assert not fake_s3.open().put_new("x", b"1")
+
+
+@pytest.mark.parametrize(
+    "answer", [(429, "TooManyRequests"), (400, "RequestTimeout"), (503, "SlowDown")]
+)
+def test_a_store_that_is_too_busy_is_worth_another_try(fake_s3, answer, within):
+    fake_s3.script["GET"] = [answer] * 10
+    with within(8), pytest.raises(StoreRefused, match=f"{answer[1]}.*asked too much"):
+        fake_s3.open().get("x")
+
+
+def test_a_token_that_has_run_out_is_told_as_credentials(fake_s3):
+    fake_s3.script["GET"] = [(400, "ExpiredToken")]
+    with pytest.raises(StoreUnavailable, match="refuses our credentials.*ExpiredToken"):
+        fake_s3.open().get("x")
+
+
+def test_who_only_reads_is_not_asked_to_write(fake_s3):
+    fake_s3.open().probe(reading=True)
+    assert [request.split()[0] for request in fake_s3.requests] == ["HEAD"]

@@ -131,7 +131,7 @@ def test_a_connection_that_breaks_in_a_part_goes_on_where_it_was(store, tmp_path
     get = store.client.get_object
 
     def breaking(body, descriptor, offset, wrote):
-        if not broken:
+        if not broken and offset == 0:
             broken.append(offset)
             block = body.read(1000)
             body.close()
@@ -148,3 +148,20 @@ def test_a_connection_that_breaks_in_a_part_goes_on_where_it_was(store, tmp_path
     monkeypatch.setattr(store.client, "get_object", noting)
     assert store.download("file", tmp_path / "down", sha256=digest) == digest
     assert any(r.startswith(f"bytes={broken[0] + 1000}-") for r in asked)
+
+
+@pytest.mark.fault
+@pytest.mark.parametrize("size", [5, PART_BYTES + 5])
+def test_a_connection_that_breaks_behind_the_last_byte_has_brought_all(
+    store, tmp_path, monkeypatch, size
+):
+    digest = make_file(tmp_path / "up", size)
+    store.upload(tmp_path / "up", "file")
+    real = transfer._write_stream
+
+    def breaking(body, descriptor, offset, wrote):
+        real(body, descriptor, offset, wrote)
+        raise StoreUnavailable("the connection broke")
+
+    monkeypatch.setattr(transfer, "_write_stream", breaking)
+    assert store.download("file", tmp_path / "down", sha256=digest) == digest

@@ -84,6 +84,7 @@ def test_a_damaged_checkpoint_counts_as_none_and_is_told(vault, store, tmp_path,
         assert not vault.load_checkpoint("train", tmp_path / "in")
     assert files_of(tmp_path / "in") == {}
     assert "checkpoint 'train' cannot be used" in caplog.text
+    assert vault.checkpoints() == set(), "what it held is done again"
     vault.save_checkpoint("train", folder_of(tmp_path / "2", {"a": b"new"}))
     assert vault.load_checkpoint("train", tmp_path / "in")
 
@@ -93,6 +94,24 @@ def test_a_damaged_checkpoint_counts_as_none_and_is_told(vault, store, tmp_path,
 def test_an_index_that_cannot_be_read_counts_as_none(vault, store, tmp_path, index):
     store.put(checkpoint_name(KEY, "train"), index)
     assert not vault.load_checkpoint("train", tmp_path / "in")
+    assert vault.checkpoints() == set()
+
+
+@pytest.mark.fault
+def test_a_checkpoint_that_was_saved_anew_meanwhile_is_not_taken_for_the_damaged_one(
+    vault, store, tmp_path, monkeypatch
+):
+    store.put(checkpoint_name(KEY, "train"), b"torn")
+    look = store.head
+
+    def look_later(name):
+        vault.save_checkpoint("train", folder_of(tmp_path / "out", {"a": b"new"}))
+        return look(name)
+
+    monkeypatch.setattr(store, "head", look_later)
+    assert not vault.load_checkpoint("train", tmp_path / "in")
+    monkeypatch.setattr(store, "head", look)
+    assert vault.load_checkpoint("train", tmp_path / "in")
 
 
 @pytest.mark.fault

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -12,6 +11,7 @@ from peft import LoraConfig, get_peft_model
 from torch import nn
 from transformers import AutoConfig, AutoModelForCausalLM, BitsAndBytesConfig
 
+from graftline.domain.model_record import RECORD_FILE, read_model_record
 from graftline.errors import ConfigError, DataError, Problem
 from graftline_train.machine import DTYPES
 
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 
     from graftline_train.config import TrainConfig
     from graftline_train.rows import TrainingSet
-
-MODEL_CARD = "graftline-model.json"
 
 
 @dataclass(frozen=True)
@@ -49,18 +47,17 @@ def open_base(path: Path) -> BaseModel:
     Raises:
         DataError: It is not a causal language model that Transformers knows.
     """
-    try:
-        card = json.loads((path / MODEL_CARD).read_text())
-        name, revision = str(card["name"]), str(card["revision"])
-    except (OSError, ValueError, KeyError) as error:
-        raise DataError(f"the model artifact has no readable {MODEL_CARD}: {error}") from error
+    record = read_model_record(path)
+    if not record.name:
+        raise DataError(f"the model artifact has no {RECORD_FILE} with its name")
+    name = record.name
     try:
         config = AutoConfig.from_pretrained(path, local_files_only=True)
         with torch.device("meta"):
             skeleton = AutoModelForCausalLM.from_config(config)
     except (OSError, ValueError, KeyError) as error:
         raise DataError(f"model '{name}' is no causal language model: {_line(error)}") from error
-    return BaseModel(path, name, revision, config, skeleton)
+    return BaseModel(path, name, record.revision, config, skeleton)
 
 
 def check_fit(base: BaseModel, rows: TrainingSet) -> None:

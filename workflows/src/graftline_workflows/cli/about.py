@@ -26,7 +26,7 @@ def stages_command(app: App, stage: str | None) -> None:
     """
     from graftline_workflows.catalog import load_catalog
     from graftline_workflows.catalog.model import write_descriptor
-    from graftline_workflows.cli.print import print_stage, print_stages
+    from graftline_workflows.cli.print_about import print_stage, print_stages
 
     catalog = load_catalog()
     if stage is not None:
@@ -46,7 +46,7 @@ def stages_command(app: App, stage: str | None) -> None:
 @shared_options
 def recipes_command(app: App) -> None:
     """List the built-in recipes, with their profiles and parameters."""
-    from graftline_workflows.cli.print import print_recipes, recipes_json
+    from graftline_workflows.cli.print_about import print_recipes, recipes_json
 
     if app.json:
         app.print_json(recipes_json())
@@ -107,7 +107,7 @@ def conformance_command(
       graftline conformance registry.example/my-curate:1
       graftline conformance image:my-curate --container-cli podman
     """
-    from graftline_workflows.cli.print import print_check, print_conformance
+    from graftline_workflows.cli.print_about import print_check, print_conformance
     from graftline_workflows.conformance.reference import image_reference
     from graftline_workflows.conformance.verdict import CheckResult, judge_image, judge_stage
 

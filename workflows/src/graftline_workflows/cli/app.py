@@ -44,11 +44,12 @@ class App:
     quiet: bool
     verbose: bool
 
-    def session(self, *, reading: bool = False) -> StoreSession:
+    def session(self, *, reading: bool = False, must_exist: bool = False) -> StoreSession:
         """Give the store, not yet opened.
 
         Args:
-            reading: Whether a home folder without a store is an error.
+            reading: Whether nothing will be written: a store that others may write to does then.
+            must_exist: Whether a home folder without a store is an error.
 
         Raises:
             ConfigError: The home folder cannot be used, or nothing was run in it yet.
@@ -56,22 +57,22 @@ class App:
         from graftline_workflows.session import StoreSession
 
         if not self.store_uri:
-            if reading and not self.home.path.joinpath("s3").is_dir():
+            if must_exist and not self.home.path.joinpath("s3").is_dir():
                 raise ConfigError(
                     f"nothing was run in {self.home.path} yet",
                     "graftline run RECIPE, or name the right folder with --home",
                 )
             self.home.prepare()
-        return StoreSession(self.home, self.store_uri)
+        return StoreSession(self.home, self.store_uri, reading=reading)
 
     def console(self) -> Console:
         """Where people read: stdout, or stderr when stdout takes JSON."""
-        from rich.console import Console
+        from graftline_workflows.cli.console import TellingConsole
 
         stream = sys.stderr if self.json else sys.stdout
         # A log has no width of its own: wide enough that no table of ours is cut.
         width = None if stream.isatty() else _LOG_WIDTH
-        return Console(stderr=self.json, soft_wrap=True, width=width)
+        return TellingConsole(stderr=self.json, soft_wrap=True, width=width)
 
     def print_json(self, value: Any) -> None:
         """Print one object on stdout."""

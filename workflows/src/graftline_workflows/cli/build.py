@@ -94,7 +94,13 @@ def recipe_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 @click.command("run", help=_RUN_HELP)
 @recipe_options
-@click.option("--cores", default=0, metavar="N", help="Use at most so many cores.")
+@click.option(
+    "--cores",
+    type=click.IntRange(0),
+    default=0,
+    metavar="N",
+    help="Use at most so many cores (0: all).",
+)
 @shared_options
 def run_command(
     app: App,
@@ -115,7 +121,8 @@ def run_command(
     with app.home.lock(run) as interrupted, app.session() as session:
         # What is slow to import is imported while the store comes up.
         from graftline_workflows.building import RecipeRun, Wanted, parse_images
-        from graftline_workflows.cli.print import print_header, print_result
+        from graftline_workflows.cli.print_plan import print_header
+        from graftline_workflows.cli.print_run import print_result
         from graftline_workflows.engine.local import Limits
 
         console = app.console()
@@ -151,9 +158,9 @@ def plan_command(
 ) -> None:
     """Print a plan."""
     overrides = all_overrides(recipe, env_file, overrides)
-    with app.session() as session:
+    with app.session(reading=True) as session:
         from graftline_workflows.building import Planner, Wanted, parse_images
-        from graftline_workflows.cli.print import plan_json, print_plan
+        from graftline_workflows.cli.print_plan import plan_json, print_plan
 
         wanted = Wanted(recipe, overrides=overrides, images=parse_images(images), **options)
         planner = Planner(wanted, app.home, session)

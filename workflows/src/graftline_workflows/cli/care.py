@@ -41,13 +41,15 @@ def gc_command(app: App, keep: int, grace_hours: float | None, yes: bool) -> Non
     from datetime import timedelta
 
     from graftline_workflows.cleaning import clean
-    from graftline_workflows.cli.print import print_cleaning
+    from graftline_workflows.cli.print_manifest import print_cleaning
+    from graftline_workflows.records import close_interrupted
 
     if grace_hours is None:
         grace_hours = 24.0 if app.store_uri else 0.0
-    session = app.session(reading=True)
+    session = app.session(reading=True, must_exist=True)
     app.home.prepare()
-    with app.home.lock("gc"), session:
+    with app.home.lock("gc") as interrupted, session:
+        close_interrupted(session, interrupted)
         grace = timedelta(hours=grace_hours)
         cleaning = clean(session, app.home, keep_runs=keep, grace=grace, dry_run=not yes)
     if app.json:
@@ -69,7 +71,7 @@ def verify_command(app: App, run: str) -> int:
         if not (app.quiet or app.json):
             _print_step(console, step, damages)
 
-    with app.session(reading=True) as session:
+    with app.session(reading=True, must_exist=True) as session:
         found = verify_run(session, app.home, run, told)
     if app.json:
         app.print_json(found.as_json())

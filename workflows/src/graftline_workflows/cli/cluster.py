@@ -133,7 +133,6 @@ def submit_command(
     sending = Sending(
         recipe, overrides=overrides, images=parse_images(images), ranks=ranks or 0, **options
     )
-    home = app.home.path
     opened: list[Cluster] = []
 
     def open_cluster() -> Cluster:
@@ -141,8 +140,7 @@ def submit_command(
         return opened[0]
 
     try:
-        digests = home / "digests.json" if home.is_dir() else None
-        submitted = submit(sending, open_cluster, app.store_uri, digests, _upload_display(app))
+        submitted = submit(sending, open_cluster, app.store_uri, app.home, _upload_display(app))
         _say_submitted(app, submitted, opened[0])
         if wait:
             return _watch(app, opened[0], submitted.name, index, timeout)

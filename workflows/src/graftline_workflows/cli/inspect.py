@@ -32,9 +32,9 @@ def step_argument(command: Callable[..., Any]) -> Callable[..., Any]:
 @shared_options
 def runs_command(app: App, limit: int) -> None:
     """List runs, the newest first."""
-    from graftline_workflows.cli.print import print_runs, run_json
+    from graftline_workflows.cli.print_run import print_runs, run_json
 
-    with app.session(reading=True) as session:
+    with app.session(reading=True, must_exist=True) as session:
         records = session.records.list(max(1, limit))
     running = app.home.running()
     if app.json:
@@ -57,9 +57,9 @@ def show_command(app: App, step: str, run: str) -> None:
     """
     from google.protobuf.json_format import MessageToDict
 
-    from graftline_workflows.cli.print import print_manifest
+    from graftline_workflows.cli.print_manifest import print_manifest
 
-    with app.session(reading=True) as session:
+    with app.session(reading=True, must_exist=True) as session:
         manifest = _manifest(session, step, run)
     if app.json:
         app.print_json(MessageToDict(manifest))
@@ -86,7 +86,7 @@ def lineage_command(app: App, step: str, run: str, row: str) -> None:
     from graftline_workflows.cli.print_lineage import print_lineage
     from graftline_workflows.lineage import lineage_json, lineage_of
 
-    with app.session(reading=True) as session:
+    with app.session(reading=True, must_exist=True) as session:
         manifest = _manifest(session, step, run)
         if row:
             _show_row(app, session, manifest, row)
@@ -106,7 +106,7 @@ def logs_command(app: App, step: str, run: str) -> None:
     """Print what a step said; for a cached step, what it said when it was built."""
     from graftline_workflows.records import find_step
 
-    with app.session(reading=True) as session:
+    with app.session(reading=True, must_exist=True) as session:
         found = find_step(session, step, run)
         text = _log(app, session, found.run, found.name)
         lookup = session.manifests.lookup(found.key) if text is None else None
@@ -140,10 +140,9 @@ def get_command(app: App, step: str, folder: Path, run: str, output: str) -> Non
     from graftline_workflows.home import os_error
 
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        if any(folder.iterdir()):
+        if folder.exists() and any(folder.iterdir()):
             raise ConfigError(f"{folder} is not empty", "name a new folder")
-        with app.session(reading=True) as session:
+        with app.session(reading=True, must_exist=True) as session:
             manifest = _manifest(session, step, run)
             placed = _fetch(session, manifest, folder, output)
     except OSError as error:
@@ -166,6 +165,7 @@ def _fetch(session: StoreSession, manifest: Manifest, folder: Path, output: str)
     for item in manifest.outputs:
         if output in ("", item.port):
             target = folder if output or len(ports) == 1 else folder / item.port
+            target.mkdir(parents=True, exist_ok=True)
             session.manifests.fetch(manifest.key, item.artifact, target)
             placed[item.port] = str(target)
     return placed

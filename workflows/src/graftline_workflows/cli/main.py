@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import os
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -106,8 +107,10 @@ def run_command(arguments: list[str]) -> int:
         _say("stopped")
         return EXIT_CANCELLED
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return EXIT_OK
+        # The reader left: what was going on is stopped, and must not look as if it were done.
+        with suppress(OSError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_CANCELLED
     except OSError as error:
         return _tell(os_error(error, "cannot go on"), arguments)
     except Exception as error:

@@ -28,11 +28,16 @@ def connect(context: str = "", namespace: str = "") -> Cluster:
     """
     from kubernetes import client
     from kubernetes.config.config_exception import ConfigException
+    from yaml import YAMLError
 
     settings = client.Configuration()
     config = _config()
     try:
         contexts, current = config.list_kube_config_contexts()
+    except YAMLError as error:
+        raise ConfigError(
+            f"the kubeconfig is no YAML: {_first_line(error)}", "correct it, or set KUBECONFIG"
+        ) from error
     except ConfigException as error:
         if context or not _POD_NAMESPACE.is_file():
             raise ConfigError(

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Protocol, TextIO
 
-from graftline_workflows.cluster.nodes import State
+from graftline_workflows.cluster.views import State
 from graftline_workflows.engine.meter import duration, quantity
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from graftline_workflows.cluster.causes import Trouble
     from graftline_workflows.cluster.index import IndexProgress
-    from graftline_workflows.cluster.nodes import StepView, WorkflowView
+    from graftline_workflows.cluster.views import StepView, WorkflowView
 
 _LINE_INTERVAL_S = 15.0
 _REFRESH_PER_S = 4

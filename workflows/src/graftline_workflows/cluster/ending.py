@@ -13,13 +13,13 @@ from graftline.errors import (
     EXIT_TRANSIENT,
 )
 from graftline_workflows.cluster.causes import failure_cause
-from graftline_workflows.cluster.nodes import State
+from graftline_workflows.cluster.views import State
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from graftline_workflows.cluster.causes import Cause, Trouble
-    from graftline_workflows.cluster.nodes import WorkflowView
+    from graftline_workflows.cluster.views import WorkflowView
 
 
 def exit_code(view: WorkflowView) -> int:

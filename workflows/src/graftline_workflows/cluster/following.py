@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any
 
 from graftline.errors import GraftlineError, TransientError
 from graftline_workflows.cluster.kube import Forbidden
+from graftline_workflows.cluster.views import ENDED
 
 if TYPE_CHECKING:
     from types import TracebackType
 
     from graftline_workflows.cluster.kube import Cluster
 
-_ENDED = ("Succeeded", "Failed", "Error")
 _POLL_S = 2.0
 _FIRST_WAIT_S = 0.5
 _LONGEST_WAIT_S = 15.0
@@ -115,7 +115,7 @@ class Follower:
     def _tell(self, workflow: dict[str, Any]) -> bool:
         """Pass a state on; whether it is the last."""
         self._news.put(workflow)
-        return (workflow.get("status") or {}).get("phase") in _ENDED
+        return (workflow.get("status") or {}).get("phase") in ENDED
 
     def _watch(self, version: str) -> bool:
         """Pass changes on until the watch ends; whether the last state was among them."""

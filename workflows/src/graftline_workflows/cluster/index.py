@@ -85,7 +85,8 @@ class IndexProgress:
                     self._take(answer.event)
             except grpc.RpcError as error:
                 code: Any = getattr(error, "code", lambda: None)()
-                self.problem = f"the index at {self._address} does not answer ({code.name})"
+                reason = getattr(code, "name", "UNKNOWN")
+                self.problem = f"the index at {self._address} does not answer ({reason})"
             except ValueError:  # the channel was closed
                 return
             self._closed.wait(_AGAIN_S)

@@ -301,7 +301,7 @@ class Cluster:
             return Missing(said)
         return ConfigError(
             f"{self.place} has no Argo Workflows: it does not know {_GROUP}/{_VERSION}",
-            "install Argo Workflows 3.6 or newer, then Graftline's chart",
+            "install Argo Workflows 3.7 or newer, then Graftline's chart",
         )
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from rich.markup import escape
 
 from graftline_workflows.cluster.ending import exit_code, own_cause, state_word
-from graftline_workflows.cluster.nodes import State
+from graftline_workflows.cluster.views import State
 from graftline_workflows.engine.meter import duration
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from graftline_workflows.cluster.causes import Trouble
-    from graftline_workflows.cluster.nodes import WorkflowView
+    from graftline_workflows.cluster.views import WorkflowView
 
 _COLOURS = {"succeeded": "green", "gate-failed": "red", "failed": "red", "cancelled": "yellow"}
 

@@ -53,9 +53,10 @@ class UploadLines:
         eta = f"  ETA {duration(left)}" if left is not None else ""
         self._write(f"  {size_text(self._done)} of {size_text(self._total)}{eta}")
 
-    def end(self, sent: int) -> None:
-        """Say how much had to be sent."""
-        self._write(f"  {size_text(sent)} sent" if sent else "  it is there already")
+    def end(self, sent: int | None) -> None:
+        """Say how much had to be sent; nothing if it broke off."""
+        if sent is not None:
+            self._write(f"  {size_text(sent)} sent" if sent else "  it is there already")
 
     def _write(self, line: str) -> None:
         if self._out is not None:
@@ -97,10 +98,12 @@ class UploadBar:
         if self._progress is not None and self._task is not None:
             self._progress.advance(self._task, count)
 
-    def end(self, sent: int) -> None:
-        """Take it away and leave a line."""
+    def end(self, sent: int | None) -> None:
+        """Take it away and leave a line, unless it broke off."""
         if self._progress is not None:
             self._progress.stop()
+        if sent is None:
+            return
         text = f"{size_text(sent)} sent" if sent else "it is there already"
         self._console.print(f"  source: {text}", highlight=False)
 

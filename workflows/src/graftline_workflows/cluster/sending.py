@@ -78,13 +78,13 @@ class CheckedRecipe:
 
     @property
     def local_sources(self) -> tuple[str, ...]:
-        """The sources that are files or folders here, each once."""
+        """The sources that are sent from here, each once."""
         uris = (source.uri for step in self.resolved.steps for source in step.sources)
         return tuple(dict.fromkeys(uri for uri in uris if is_local(uri)))
 
 
 def is_local(uri: str) -> bool:
-    """Whether a source is a file or a folder of this machine, which no pod can read."""
+    """Whether a source is of this machine, or is fetched by it: no pod can read it."""
     return not is_remote(uri) and not uri.startswith(_PACKAGE)
 
 

@@ -18,13 +18,14 @@ from graftline_workflows.cluster.sending import (
     make_workflow,
 )
 from graftline_workflows.sources import DigestCache
+from graftline_workflows.web import WebFiles
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from graftline_workflows.cluster.kube import Cluster
     from graftline_workflows.cluster.uploading import LocalSource, UploadDisplay
+    from graftline_workflows.home import Home
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ def submit(
     sending: Sending,
     open_cluster: Callable[[], Cluster],
     store_uri: str,
-    digests: Path | None,
+    home: Home,
     display: UploadDisplay,
 ) -> Submitted:
     """Check all that can be known, send local sources to the store, create the Workflow.
@@ -60,14 +61,14 @@ def submit(
         sending: What the user wants.
         open_cluster: Connects; called once the recipe holds.
         store_uri: The store for local sources, if the user named one.
-        digests: Where digests of local files are remembered.
+        home: Where digests of local files are remembered, if it is there, and the web's are kept.
         display: Told how uploads go.
 
     Raises:
         GraftlineError: Something is wrong; no Workflow was created.
     """
     checked = check_recipe(sending)
-    sources = _read_sources(checked, digests)
+    sources = _read_sources(checked, home)
     cluster = open_cluster()
     template = _find_template(cluster, checked.resolved.name)
     warnings = [*checked.resolved.warnings, *check_template(checked, template)]
@@ -81,10 +82,11 @@ def submit(
     return Submitted(workflow, checked, tuple(warnings))
 
 
-def _read_sources(checked: CheckedRecipe, digests: Path | None) -> list[LocalSource]:
+def _read_sources(checked: CheckedRecipe, home: Home) -> list[LocalSource]:
     from graftline_workflows.cluster.uploading import read_source
 
-    cache = DigestCache(digests)
+    cache = DigestCache(home.path / "digests.json" if home.path.is_dir() else None)
+    web = WebFiles(home.path / "web")
     found = []
     named = {
         source.uri: source.parameter or f"{step.name}.{source.setting}"
@@ -93,7 +95,7 @@ def _read_sources(checked: CheckedRecipe, digests: Path | None) -> list[LocalSou
     }
     for uri in checked.local_sources:
         try:
-            found.append(read_source(uri, cache.sha256))
+            found.append(read_source(uri, cache.sha256, web))
         except GraftlineError as error:
             raise type(error)(f"'{named[uri]}': {error.cause}", error.hint) from error
     cache.save()

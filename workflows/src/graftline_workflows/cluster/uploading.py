@@ -18,12 +18,14 @@ from graftline.store import Store
 from graftline.store.failures import local_disk, translated
 from graftline.store.names import SOURCES, source_prefix
 from graftline.store.transfer import PARALLEL_FILES, PART_BYTES, in_order, part_ranges
+from graftline_workflows.web import is_web
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
     from graftline.store.transfer import Progress
+    from graftline_workflows.web import WebFiles
 
 _PARALLEL_PARTS = 4
 _ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")
@@ -36,7 +38,7 @@ class LocalSource:
 
     Args:
         uri: As the recipe names it.
-        path: Where it is.
+        path: Where it is here.
         files: (relative path, file, bytes), sorted.
         digest: sha256 over relative paths and contents.
     """
@@ -67,21 +69,24 @@ class UploadDisplay(Protocol):
     def add(self, count: int) -> None:
         """So many bytes are there."""
 
-    def end(self, sent: int) -> None:
-        """All is there; so many bytes had to be sent."""
+    def end(self, sent: int | None) -> None:
+        """All is there, and so many bytes had to be sent; nothing if it broke off."""
 
 
-def read_source(uri: str, digest: Callable[[Path], str] | None = None) -> LocalSource:
-    """Look at a local source and digest it.
+def read_source(
+    uri: str, digest: Callable[[Path], str] | None = None, web: WebFiles | None = None
+) -> LocalSource:
+    """Look at a local source, or fetch one from the web, and digest it.
 
     Args:
         uri: The source.
         digest: Gives a file's sha256; one that remembers saves reading it again.
+        web: Fetches from the web.
 
     Raises:
-        GraftlineError: It does not exist, is empty, or cannot be read.
+        GraftlineError: It does not exist, is empty, or cannot be read or fetched.
     """
-    path = local_path(uri)
+    path = web.fetch(uri) if web is not None and is_web(uri) else local_path(uri)
     with local_disk(f"read source '{uri}'"):
         files = tuple((name, file, file.stat().st_size) for name, file in source_files(path))
         if not any(size for _, _, size in files):
@@ -139,12 +144,16 @@ def upload_source(store: Store, source: LocalSource, display: UploadDisplay) -> 
         name = source.name if source.path.is_file() else f"{source.name}/{relative}"
         return _send_file(store, file, size, name, display.add)
 
-    with local_disk(f"read source '{source.uri}'"):
-        sent = sum(in_order(send, source.files, PARALLEL_FILES))
-        after = [file.stat().st_mtime_ns for _, file, _ in source.files]
-    if before != after:
-        raise DataError(f"source '{source.uri}' changed while it was read", "submit it again")
-    display.end(sent)
+    sent: int | None = None
+    try:
+        with local_disk(f"read source '{source.uri}'"):
+            count = sum(in_order(send, source.files, PARALLEL_FILES))
+            after = [file.stat().st_mtime_ns for _, file, _ in source.files]
+        if before != after:
+            raise DataError(f"source '{source.uri}' changed while it was read", "submit it again")
+        sent = count
+    finally:
+        display.end(sent)
     return f"{store.uri}/{source.name}"
 
 

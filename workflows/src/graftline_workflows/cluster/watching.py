@@ -13,8 +13,9 @@ from graftline_workflows.cluster.display import Scene
 from graftline_workflows.cluster.following import Away, Follower, Gone
 from graftline_workflows.cluster.index import IndexProgress
 from graftline_workflows.cluster.kube import Forbidden
-from graftline_workflows.cluster.nodes import State, StepView, WorkflowView, read_workflow
+from graftline_workflows.cluster.nodes import read_workflow
 from graftline_workflows.cluster.pods import node_of, pod_trouble
+from graftline_workflows.cluster.views import State, StepView, WorkflowView
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 from abc import ABC, abstractmethod
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -103,8 +104,9 @@ class Started:
         self._process.terminate()
 
     def kill(self) -> None:
-        """End it and all that it started."""
-        os.killpg(self._process.pid, signal.SIGKILL)
+        """End it and all that it started; it may just have ended by itself."""
+        with suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
 
 
 class Subject(ABC):

@@ -11,13 +11,14 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from graftline.errors import ConfigError, Problem, TransientError
+from graftline.errors import Cancelled, ConfigError, Problem, TransientError
 from graftline.llm.config import ENDPOINTS
+from graftline.runner.signals import ENGINE_PID
 from graftline_workflows.engine.process import kill_group, last_cause, note_process
 from graftline_workflows.home import os_error
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from graftline.v1 import stage_pb2
     from graftline_workflows.home import Home
@@ -61,13 +62,15 @@ class LanguageModelServer:
     Args:
         home: The home folder.
         threads: How many threads it should use.
+        go_on: Called again and again while it starts; False says not to wait any longer.
     """
 
-    def __init__(self, home: Home, threads: int) -> None:
+    def __init__(self, home: Home, threads: int, go_on: Callable[[], bool] = lambda: True) -> None:
         """Prepare; nothing is started."""
         self._folder = home.path / "llm"
         self._pid_file = home.path / "steps" / f"{_PID_NAME}.pid"
         self._threads = threads
+        self._go_on = go_on
         self._process: subprocess.Popen[bytes] | None = None
 
     def environment(self, request: stage_pb2.StageRequest) -> dict[str, str]:
@@ -75,6 +78,7 @@ class LanguageModelServer:
 
         Raises:
             TransientError: It did not start; the message has its last words.
+            Cancelled: `go_on` said no.
             GraftlineError: Its files cannot be written.
         """
         if not wants_server(request):
@@ -103,7 +107,7 @@ class LanguageModelServer:
     def _start(self) -> None:
         ready, log_path = self._folder / "ready.json", self._folder / "llm.log"
         command = [sys.executable, "-m", _MODULE, "serve", "--threads", str(self._threads)]
-        command += ["--ready", str(ready)]
+        command += ["--ready", str(ready), "--cache", str(self._folder)]
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
             ready.unlink(missing_ok=True)
@@ -113,7 +117,7 @@ class LanguageModelServer:
                     stdin=subprocess.DEVNULL,
                     stdout=log,
                     stderr=subprocess.STDOUT,
-                    env={**os.environ, "GRAFTLINE_ENGINE_IS_PARENT": "1"},
+                    env={**os.environ, ENGINE_PID: str(os.getpid())},
                     start_new_session=True,
                 )
             note_process(self._pid_file, self._process.pid, command)
@@ -125,6 +129,9 @@ class LanguageModelServer:
                 self.close()
                 words = last_cause(log_path)
                 raise TransientError(f"the language model's server did not start: {words}")
+            if not self._go_on():
+                self.close()
+                raise Cancelled("stopped on request")
             time.sleep(_POLL_S)
 
     def _endpoint(self) -> dict[str, Any]:

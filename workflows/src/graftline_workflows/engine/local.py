@@ -4,39 +4,38 @@ from __future__ import annotations
 
 import contextlib
 import queue
-import signal
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from graftline.errors import (
     EXIT_BUG,
-    EXIT_CANCELLED,
     EXIT_OK,
     EXIT_TRANSIENT,
+    Cancelled,
     GraftlineError,
-    StoreUnavailable,
     TransientError,
 )
 from graftline.v1 import stage_pb2
+from graftline_workflows.engine.agenda import Agenda
 from graftline_workflows.engine.budget import Budget, machine_cores, machine_memory_bytes
+from graftline_workflows.engine.ending import outside_cause, own_failure
 from graftline_workflows.engine.events import EventsServer
 from graftline_workflows.engine.language_model import LanguageModelServer
-from graftline_workflows.engine.process import Launch, StepProcess, last_cause, note_process
-from graftline_workflows.engine.status import DONE, RUNNING, Outcome, StepStatus
+from graftline_workflows.engine.process import Launch, StepProcess, note_process
+from graftline_workflows.engine.status import RUNNING, Outcome, StepStatus
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from graftline.v1.manifest_pb2 import Manifest
-    from graftline.v1.plan_pb2 import Plan, PlannedStep
+    from graftline.v1.plan_pb2 import Plan
     from graftline_workflows.engine.display import Display
     from graftline_workflows.home import Home
     from graftline_workflows.session import StoreSession
 
 _TICK_S = 0.25
 _LOSS = "loss"
-_LOST = frozenset({-signal.SIGKILL, -signal.SIGTERM, 128 + signal.SIGKILL, 128 + signal.SIGTERM})
 
 
 @dataclass(frozen=True)
@@ -98,9 +97,8 @@ class LocalEngine:
         )
         self._queue: queue.Queue[_Ended | stage_pb2.StageEvent | None] = queue.Queue()
         self._events = EventsServer(run, self._queue.put)
-        self._steps: dict[str, StepStatus] = {}
         self._processes: dict[str, StepProcess] = {}
-        self._language_model = LanguageModelServer(home, self._budget.cores)
+        self._language_model = LanguageModelServer(home, self._budget.cores, self._wait_on)
         self._stop_requests = 0
         self._kill_at = 0.0
 
@@ -120,9 +118,9 @@ class LocalEngine:
             GraftlineError: The engine itself cannot go on (its home is not writable, say).
         """
         self._replan = replan
-        self._steps = {item.request.step: _new_status(item) for item in plan.steps}
+        self._agenda = Agenda(plan)
         self._home.run_folder(self._run)
-        self._display.begin(list(self._steps.values()))
+        self._display.begin(self._agenda.steps)
         try:
             while self._go_on():
                 self._handle_next()
@@ -132,10 +130,9 @@ class LocalEngine:
             self._events.close()
             self._home.drop_work(self._run)
             self._display.end()
-        for step in self._steps.values():
-            if self._stop_requests and step.state not in DONE | {stage_pb2.STEP_STATE_FAILED}:
-                step.state = stage_pb2.STEP_STATE_CANCELLED
-        return Outcome(tuple(self._steps.values()), cancelled=self._stop_requests > 0)
+        if self._stop_requests:
+            self._agenda.cancel_rest()
+        return Outcome(tuple(self._agenda.steps), cancelled=self._stop_requests > 0)
 
     # What to do next
 
@@ -143,32 +140,13 @@ class LocalEngine:
         if self._stop_requests:
             self._pass_on_stop()
             return bool(self._processes)
-        failed = any(step.state == stage_pb2.STEP_STATE_FAILED for step in self._steps.values())
-        if failed:
+        if self._agenda.failed:
             return bool(self._processes)
         self._start_ready()
-        waiting = any(step.not_before > time.monotonic() for step in self._waiting())
-        return bool(self._processes) or waiting or bool(self._ready())
-
-    def _waiting(self) -> list[StepStatus]:
-        waiting = stage_pb2.STEP_STATE_WAITING
-        return [step for step in self._steps.values() if step.state == waiting]
-
-    def _ready(self) -> list[StepStatus]:
-        now = time.monotonic()
-        return [
-            step
-            for step in self._waiting()
-            if step.not_before <= now
-            and all(
-                self._steps[item.step].state in DONE
-                for item in step.request.inputs
-                if item.step in self._steps
-            )
-        ]
+        return bool(self._processes) or self._agenda.is_anything_due(time.monotonic())
 
     def _start_ready(self) -> None:
-        ready = self._ready()
+        ready = self._agenda.ready(time.monotonic())
         while ready and not self._stop_requests:
             step = ready.pop(0)
             share = self._budget.take(step.name, step.resources, len(ready) + 1)
@@ -177,13 +155,15 @@ class LocalEngine:
             started = False
             try:
                 started = self._start(step, share.threads)
+            except Cancelled:
+                return
             except TransientError as error:
                 self._try_again(step, str(error))
             finally:
                 if not started:
                     self._budget.give_back(step.name)
             if not started:
-                ready = self._ready()
+                ready = self._agenda.ready(time.monotonic())
 
     def _start(self, step: StepStatus, threads: int) -> bool:
         """Start a step's process, unless its artifact turns out to be there already."""
@@ -212,6 +192,11 @@ class LocalEngine:
         self._display.started(step)
         return True
 
+    def _wait_on(self) -> bool:
+        """Let time pass while the language model's server starts; False if somebody says stop."""
+        self._display.tick()
+        return not self._stop_requests
+
     def _find(self, step: StepStatus) -> Manifest | None:
         manifests = self._session.manifests
         inputs = {}
@@ -230,13 +215,13 @@ class LocalEngine:
         except queue.Empty:
             item = None
         if isinstance(item, _Ended):
-            self._ended(self._steps[item.step], item.status)
+            self._ended(self._agenda[item.step], item.status)
         elif item is not None:
             self._heard(item)
         self._display.tick()
 
     def _heard(self, event: stage_pb2.StageEvent) -> None:
-        step = self._steps.get(event.step)
+        step = self._agenda.find(event.step)
         if step is None or step.name not in self._processes:
             return
         kind = event.WhichOneof("event")
@@ -257,21 +242,19 @@ class LocalEngine:
         (self._home.path / "steps" / f"{step.name}.pid").unlink(missing_ok=True)
         step.ended = time.monotonic()
         step.exit_code = status
-        to_come = (other for other in self._steps.values() if other.state not in DONE)
-        self._language_model.close_unless_wanted(other.request for other in to_come)
+        self._settle(step, status)
+        self._language_model.close_unless_wanted(self._agenda.to_come())
+
+    def _settle(self, step: StepStatus, status: int) -> None:
+        """Say what became of a step by how its process ended."""
         if status == EXIT_OK:
             self._succeeded(step)
         elif self._stop_requests:
             self._finish(step, stage_pb2.STEP_STATE_CANCELLED, None)
-        elif status in _LOST:
-            self._try_again(step, f"the process was ended from outside ({_name(status)})")
-        elif status == EXIT_CANCELLED:
-            self._try_again(step, "the process was asked to stop from outside")
-        elif status == EXIT_TRANSIENT:
-            cause = last_cause(step.log) if step.log else ""
-            self._try_again(step, cause or "something outside failed")
+        elif cause := outside_cause(status, step.log):
+            self._try_again(step, cause)
         else:
-            self._fail(step, status)
+            self._fail(step, *own_failure(status, step.log))
 
     def _succeeded(self, step: StepStatus) -> None:
         try:
@@ -280,8 +263,8 @@ class LocalEngine:
             self._try_again(step, str(error))
             return
         if found is None:
-            step.message = "it ended well, but what it should have made is not in the store"
-            self._fail(step, EXIT_BUG)
+            text = "it ended well, but what it should have made is not in the store"
+            self._fail(step, EXIT_BUG, text)
             return
         self._finish(step, self._done_state(found), found)
         if step.again:
@@ -293,16 +276,8 @@ class LocalEngine:
         ours = manifest.run == self._run
         return stage_pb2.STEP_STATE_SUCCEEDED if ours else stage_pb2.STEP_STATE_CACHED
 
-    def _fail(self, step: StepStatus, status: int) -> None:
-        cause = step.message or (last_cause(step.log) if step.log else "")
-        if status < 0:
-            step.exit_code = EXIT_BUG
-            cause = f"the process died of {_name(status)}; {cause}".rstrip("; ")
-        elif not 0 < status < 128:
-            step.exit_code = EXIT_BUG
-        else:
-            step.exit_code = status
-        step.message = cause or f"exit code {status}, and no word of why"
+    def _fail(self, step: StepStatus, exit_code: int, cause: str) -> None:
+        step.exit_code, step.message = exit_code, cause
         self._finish(step, stage_pb2.STEP_STATE_FAILED, None)
 
     def _try_again(self, step: StepStatus, cause: str) -> None:
@@ -327,13 +302,8 @@ class LocalEngine:
         except GraftlineError as error:
             self._display.note(f"could not plan anew: {error}")
             return
-        for item in plan.steps:
-            step = self._steps.get(item.request.step)
-            if step is not None and step.state in DONE and not item.cached:
-                step.state = stage_pb2.STEP_STATE_WAITING
-                step.reason = item.reason
-                step.again = True
-                self._display.note(f"{step.name}: to be built again: {item.reason}")
+        for step in self._agenda.reopen(plan):
+            self._display.note(f"{step.name}: to be built again: {step.reason}")
 
     def _finish(
         self, step: StepStatus, state: stage_pb2.StepState, manifest: Manifest | None
@@ -343,13 +313,13 @@ class LocalEngine:
             step.manifest, step.message, step.exit_code = manifest, "", EXIT_OK
         self._keep_log(step)
         self._display.finished(step)
-        self._changed(list(self._steps.values()))
+        self._changed(self._agenda.steps)
 
     def _keep_log(self, step: StepStatus) -> None:
         """Copy the log to the store; the local one stays, so a failure here loses nothing."""
         if step.log is not None and step.log.exists():
             name = f"runs/{self._run}/logs/{step.name}.log"
-            with contextlib.suppress(StoreUnavailable):
+            with contextlib.suppress(GraftlineError):
                 self._session.store.upload(step.log, name)
 
     # The end
@@ -375,14 +345,3 @@ class LocalEngine:
 def _is_shown(name: str, shown: tuple[str, float] | None) -> bool:
     """One metric has room beside the bar: the loss if there is one, else the last."""
     return name == _LOSS or shown is None or shown[0] != _LOSS
-
-
-def _new_status(item: PlannedStep) -> StepStatus:
-    state = stage_pb2.STEP_STATE_CACHED if item.cached else stage_pb2.STEP_STATE_WAITING
-    return StepStatus(item.request, item.resources, item.reason, state)
-
-
-def _name(status: int) -> str:
-    number = -status if status < 0 else status - 128
-    name = signal.Signals(number).name if number in set(signal.Signals) else f"signal {number}"
-    return f"{name}, perhaps for want of memory" if number == signal.SIGKILL else name

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from google.protobuf.json_format import MessageToJson
 
 from graftline.errors import EXIT_CONFIG, ConfigError, Problem
+from graftline.runner.signals import ENGINE_PID
 from graftline_workflows.home import os_error
 
 if TYPE_CHECKING:
@@ -200,7 +201,7 @@ def _environment(launch: Launch) -> dict[str, str]:
         **threads,
         **launch.environment,
         "GRAFTLINE_EVENTS": launch.events,
-        "GRAFTLINE_ENGINE_IS_PARENT": "1",
+        ENGINE_PID: str(os.getpid()),
         "PYTHONUNBUFFERED": "1",
         "TOKENIZERS_PARALLELISM": "true" if launch.threads > 1 else "false",
     }

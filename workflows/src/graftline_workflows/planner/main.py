@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import sys
 import time
@@ -162,9 +163,11 @@ def _tell(plan: plan_pb2.Plan, resolved: ResolvedRecipe) -> None:
 
 def _fail(cause: str, exit_code: int) -> int:
     sys.stderr.write(f"error: {cause}\n")
-    if _TERMINATION_LOG.is_file() and os.access(_TERMINATION_LOG, os.W_OK):
-        data = cause.encode()[:_TERMINATION_LIMIT]
-        _TERMINATION_LOG.write_text(data.decode(errors="ignore"), encoding="utf-8")
+    # The exit code says more than the text: a full disk must not put another in its place.
+    with contextlib.suppress(OSError):
+        if _TERMINATION_LOG.is_file() and os.access(_TERMINATION_LOG, os.W_OK):
+            data = cause.encode()[:_TERMINATION_LIMIT]
+            _TERMINATION_LOG.write_text(data.decode(errors="ignore"), encoding="utf-8")
     return exit_code
 
 

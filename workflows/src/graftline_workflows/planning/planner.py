@@ -11,7 +11,6 @@ from graftline_workflows.records import last_record
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from pathlib import Path
 
     from graftline.store import Lookup
     from graftline.v1 import plan_pb2
@@ -51,7 +50,7 @@ class Planner:
 
     Args:
         wanted: What the user asked for; read at once, while the store is still opening.
-        home: Where digests of sources are remembered; nowhere if there is none.
+        home: Where digests of sources are remembered and the web's are kept; nowhere without one.
         session: The store.
         run: The run's id; empty where nothing will run.
         own: Gives a stage's own code; what is installed here, if not given.
@@ -75,6 +74,7 @@ class Planner:
         from graftline_workflows import catalog
         from graftline_workflows.recipe import resolve_recipe
         from graftline_workflows.sources import fingerprint_sources
+        from graftline_workflows.web import WebFiles
 
         self._wanted = wanted
         self._session = session
@@ -88,8 +88,12 @@ class Planner:
             catalog=self._catalog,
             own=own,
         )
-        digests: Path | None = home.path / "digests.json" if home is not None else None
-        self._fingerprints = fingerprint_sources(self.resolved, digests, known=known)
+        self._fingerprints = fingerprint_sources(
+            self.resolved,
+            home.path / "digests.json" if home is not None else None,
+            known=known,
+            web=WebFiles(home.path / "web") if home is not None else None,
+        )
         self._last: plan_pb2.RunRecord | None = None
         self._asked = False
         self._found: dict[str, Lookup] = {}

@@ -65,7 +65,7 @@ def _lines(path: Path) -> list[tuple[str, str, int]]:
         ConfigError: It cannot be read, or a line is neither NAME=value nor a comment.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")  # editors on Windows put a mark before it
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "it is no UTF-8 text"
         raise ConfigError(f"--env-file {path} cannot be read: {reason}") from error

@@ -11,6 +11,7 @@ import yaml
 
 from graftline.config import nearest
 from graftline.errors import ConfigError
+from graftline.sources import user_path
 
 _SUFFIXES = (".yaml", ".yml")
 
@@ -59,7 +60,7 @@ def read_recipe(name: str) -> RecipeFile:
 
 def _find(name: str) -> Path:
     is_path = "/" in name or name.endswith(_SUFFIXES)
-    path = Path(name).expanduser() if is_path else recipes_folder() / f"{name}.yaml"
+    path = user_path(name) if is_path else recipes_folder() / f"{name}.yaml"
     if path.is_file():
         return path.absolute()
     if is_path:

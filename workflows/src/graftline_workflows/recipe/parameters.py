@@ -13,6 +13,7 @@ from jsonschema.exceptions import SchemaError
 from graftline.canonical import canonical_json
 from graftline.config import nearest
 from graftline.errors import ConfigError, Problem
+from graftline.sources import user_path
 from graftline_workflows.recipe.files import parse_yaml
 from graftline_workflows.recipe.overrides import set_path, typed_value
 
@@ -162,11 +163,7 @@ def _checked(spec: Parameter, value: Any, folder: Path) -> Any:
         raise ConfigError(f"must be one of {', '.join(allowed)} (got {value!r}){hint}")
     if spec.type in FILE_TYPES and value:
         inline = is_inline_json(value)
-        content = (
-            parse_json(value, "its JSON")
-            if inline
-            else read_json(folder / Path(value).expanduser())
-        )
+        content = parse_json(value, "its JSON") if inline else read_json(folder / user_path(value))
         if spec.type == "json-schema-file":
             check_json_schema(content, "its JSON" if inline else value)
         return content

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from graftline.config import nearest
 from graftline.errors import ConfigError, Problem
 from graftline.schema import check_settings, fill_defaults, setting_names
+from graftline.sources import user_path
 from graftline_workflows.recipe.overrides import set_path, typed_value
 from graftline_workflows.recipe.resolved import ResolvedSource
 
@@ -147,4 +148,4 @@ def _fits_only_as_text(
 
 def _absolute(uri: str, folder: Path) -> str:
     """Make a local path absolute; URIs stay as they are."""
-    return uri if "://" in uri else str(folder / Path(uri).expanduser())
+    return uri if "://" in uri else str(folder / user_path(uri))

@@ -1,39 +1,32 @@
-"""The task `qa` on one rank: its units asked about, each kept once all its chunks are answered."""
+"""The task `qa` on one rank: what is asked about its chunks, and what becomes of the answers."""
 
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from graftline.domain.documents import CHUNKS
 from graftline.domain.rows import count_rows, read_batches
+from graftline.domain.spelling import letters
 from graftline.domain.units import read_units, unit_count, unit_size
 from graftline.errors import ConfigError, DataError
-from graftline.llm.cache import VaultCache
+from graftline.llm.asking import OpenUnit, UnitAsker
 from graftline.llm.config import LlmRuntime
 from graftline.llm.request import LlmFailure
-from graftline.llm.session import LlmSession
-from graftline.llm.units import UnitCosts, check_failures
 from graftline_generate.qa.definitions import Definitions, read_definitions
 from graftline_generate.qa.gathering import gather
-from graftline_generate.qa.pairs import (
-    CopiedText,
-    chunk_reject,
-    pair_example,
-    pair_problem,
-    pair_reject,
-)
+from graftline_generate.qa.pairs import chunk_reject, pair_example, pair_problem, pair_reject
 from graftline_generate.qa.prompts import Prompt, Prompts
 from graftline_generate.qa.units import UnitOutcome
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     from graftline.context import Context
-    from graftline.llm.request import Answer, LlmReply, LlmRequest
-    from graftline.llm.totals import Totals
+    from graftline.llm.request import Answer, LlmReply
     from graftline.ports import Inputs, Result
     from graftline_generate.config import GenerateRuntime, QuestionAnswers
 
@@ -61,7 +54,10 @@ def ask_about_chunks(
     count = unit_count(rows)
     todo = list(ctx.units(count))
     if todo:
-        _Rank(ctx, task, prompts, given.path, rows).do(todo)
+        sizes = [unit_size(unit, rows) for unit in range(count)]
+        units = _Units(task, prompts, given.path).of(todo)
+        asker = UnitAsker(ctx, sizes, todo, ctx.runtime.max_failed_share, items="chunks")
+        asker.ask(task.request, ctx.runtime.llm or LlmRuntime(), units)
     return gather(ctx, count, rows)
 
 
@@ -77,89 +73,38 @@ def _tell_unused(ctx: Context[GenerateRuntime], definitions: Definitions, folder
         ctx.log(f"definitions of no document: {', '.join(unused)}", "warning")
 
 
-@dataclass
-class _OpenUnit:
-    """A unit whose answers are coming in."""
+@dataclass(frozen=True)
+class _Units:
+    """Makes the units of chunks when they are wanted."""
 
-    number: int
-    chunks: list[dict[str, Any]]
-    asked: list[tuple[int, int, Prompt]]
-    answers: dict[int, Answer] = field(default_factory=dict)
+    task: QuestionAnswers
+    prompts: Prompts
+    folder: Path
 
-    @property
-    def complete(self) -> bool:
-        return len(self.answers) == len(self.asked)
-
-
-class _Rank:
-    """Asks about the units of one rank: requests of several units are in flight at once."""
-
-    def __init__(
-        self,
-        ctx: Context[GenerateRuntime],
-        task: QuestionAnswers,
-        prompts: Prompts,
-        folder: Path,
-        rows: int,
-    ) -> None:
-        self._ctx = ctx
-        self._task = task
-        self._prompts = prompts
-        self._folder = folder
-        self._rows = rows
-        self._copied: dict[str, CopiedText] = {}
-        self._costs = UnitCosts()
-
-    def do(self, todo: list[int]) -> None:
-        """Ask about the units that nobody has done yet, and keep each."""
-        ctx = self._ctx
-        mine = range(ctx.rank, unit_count(self._rows), ctx.ranks)
-        total = sum(unit_size(unit, self._rows) for unit in mine)
-        done = total - sum(unit_size(unit, self._rows) for unit in todo)
-        under_way = 0.0  # chunks of units that are not whole yet
-        ctx.progress(done, total, "chunks")
-        runtime = (ctx.runtime.llm or LlmRuntime()).share(ctx.ranks)
-        with LlmSession(
-            self._task.request,
-            runtime,
-            cache=VaultCache(ctx),
-            log=ctx.log,
-            stopping=lambda: ctx.stopping,
-        ) as llm:
-            for request, answer in llm.answer_all(self._requests(todo)):
-                unit, number = request.tag
-                unit.answers[number] = answer
-                under_way += len(unit.chunks) / len(unit.asked)
-                if unit.complete:
-                    self._keep(unit, llm.totals)
-                    under_way -= len(unit.chunks)
-                    done += len(unit.chunks)
-                ctx.progress(done + round(under_way), total, "chunks")
-        if ctx.ranks > 1:
-            ctx.log(f"rank {ctx.rank} has done its {total} of {self._rows} chunks")
-
-    def _requests(self, todo: list[int]) -> Iterator[LlmRequest]:
-        """Give the requests of all units, made when they are wanted: a few units are in memory."""
-        for number, chunks in read_units([self._folder], CHUNKS, todo):
-            asked = [
-                (at, which, prompt)
+    def of(self, todo: Sequence[int]) -> Iterator[OpenUnit]:
+        for number, chunks in read_units([self.folder], CHUNKS, todo):
+            asked = {
+                (at, which): prompt
                 for at, chunk in enumerate(chunks)
-                for which, prompt in enumerate(self._prompts.of(chunk["path"]))
-            ]
-            unit = _OpenUnit(number, chunks, asked)
-            for index, (at, _, prompt) in enumerate(asked):
-                yield prompt.request(self._task, chunks[at], (unit, index))
+                for which, prompt in enumerate(self.prompts.of(chunk["path"]))
+            }
+            requests = {
+                (at, which): prompt.request(self.task, chunks[at])
+                for (at, which), prompt in asked.items()
+            }
+            yield OpenUnit(number, requests, partial(self._write, chunks, asked))
 
-    def _keep(self, unit: _OpenUnit, totals: Totals) -> None:
-        """Commit a unit whose answers are all there.
-
-        Raises:
-            TransientError: Too many of its requests failed on the way.
-        """
-        check_failures(unit.answers.values(), self._ctx.runtime.max_failed_share)
-        outcome = UnitOutcome(counts=Counter(chunks=len(unit.chunks)))
-        for index, (at, which, prompt) in enumerate(unit.asked):
-            chunk, answer = unit.chunks[at], unit.answers[index]
+    def _write(
+        self,
+        chunks: list[dict[str, Any]],
+        asked: Mapping[tuple[int, int], Prompt],
+        folder: Path,
+        answers: Mapping[tuple[int, int], Answer],
+    ) -> None:
+        """Sort a unit's answers, in the chunks' order."""
+        outcome = UnitOutcome(counts=Counter(chunks=len(chunks)))
+        for (at, which), prompt in asked.items():
+            chunk, answer = chunks[at], answers[at, which]
             outcome.counts["pairs_asked"] += prompt.count
             if isinstance(answer, LlmFailure):
                 reject = chunk_reject(chunk, which, answer.reason, answer.detail, answer.raw)
@@ -167,10 +112,7 @@ class _Rank:
                 outcome.counts["requests_failed"] += 1
             else:
                 self._take_pairs(outcome, chunk, which, prompt, answer)
-        outcome.cost = self._costs.since(totals)
-        folder = self._ctx.scratch(f"unit-{unit.number}")
         outcome.write(folder)
-        self._ctx.commit_unit(unit.number, folder)
 
     def _take_pairs(
         self,
@@ -181,11 +123,11 @@ class _Rank:
         answer: LlmReply,
     ) -> None:
         """Sort an answer's pairs."""
-        copied = self._copied.setdefault(prompt.instruction, CopiedText(prompt.instruction))
+        copied, held = self.prompts.copied(prompt), letters(chunk["text"])
         pairs = answer.data["pairs"]
         for number, pair in enumerate(pairs):
             question, text = pair["question"].strip(), pair["answer"].strip()
-            problem = pair_problem(question, text, copied, chunk["text"])
+            problem = pair_problem(question, text, copied, held)
             if problem:
                 outcome.rejects.append(pair_reject(chunk, which, number, pair, problem))
             else:

@@ -7,10 +7,12 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
 from graftline.domain.rows import EXAMPLES, REJECTS, RowWriter, read_rows
+from graftline.domain.spelling import letters
 from graftline.errors import DataError
-from graftline.llm.units import add_costs, of_result
+from graftline.llm.asking import sum_costs
+from graftline.llm.units import of_result
 from graftline.ports import Output, Result
-from graftline_generate.qa.pairs import letters, question_of, row_reject
+from graftline_generate.qa.pairs import question_of, row_reject
 from graftline_generate.qa.units import read_counts
 
 if TYPE_CHECKING:
@@ -18,7 +20,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from graftline.context import Context
-    from graftline.llm.units import Costs
     from graftline_generate.config import GenerateRuntime
 
 
@@ -56,7 +57,9 @@ def gather(ctx: Context[GenerateRuntime], count: int, chunks: int) -> Result | N
             for row in read_rows(folder / "rejects"):
                 rejects.write(row)
                 rejected[row["reason"]] += 1
-    counts, cost = _sums(folders)
+    counts: Counter[str] = Counter()
+    for folder in folders:
+        counts.update(read_counts(folder))
     counts["chunks_without_pairs"] = chunks - covered
     counts["pairs_missing"] = counts["pairs_asked"] - counts["pairs_given"]
     _tell(ctx, counts, rejected, examples.rows)
@@ -65,7 +68,7 @@ def gather(ctx: Context[GenerateRuntime], count: int, chunks: int) -> Result | N
             f"of {chunks:,} chunks came no pair of use: {_by_count(rejected)}",
             "see the model's answers with another model, more max_tokens or another prompt",
         )
-    spent, figures = of_result(cost)
+    spent, figures = of_result(sum_costs(folders))
     return Result(
         outputs={"examples": Output(kept, examples.rows), "rejects": Output(refused, rejects.rows)},
         rows_in=chunks,
@@ -96,17 +99,6 @@ def _once_a_document(
             else:
                 seen.add(digest)
                 yield row, None
-
-
-def _sums(folders: list[Path]) -> tuple[Counter[str], Costs]:
-    """Add up the units' counts and costs."""
-    counts: Counter[str] = Counter()
-    costs = []
-    for folder in folders:
-        more, cost = read_counts(folder)
-        counts.update(more)
-        costs.append(cost)
-    return counts, add_costs(costs)
 
 
 def _tell(

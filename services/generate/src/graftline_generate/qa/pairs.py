@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from graftline.canonical import canonical_json, digest_of
 from graftline.domain.examples import example, message
+from graftline.domain.spelling import letters
 
 if TYPE_CHECKING:
     from graftline_generate.qa.prompts import Prompt
@@ -17,12 +18,6 @@ TASK = "qa"
 
 _COPIED_WHOLE = 16
 _COPIED_RUN = 48
-
-
-def letters(text: str) -> str:
-    """Give what a text says to the eye: letters and digits, without case, marks and spaces."""
-    folded = unicodedata.normalize("NFKC", text).casefold()
-    return "".join(character for character in folded if character.isalnum())
 
 
 class CopiedText:
@@ -40,13 +35,17 @@ class CopiedText:
         self._whole = letters(instruction)
         self._runs = set(_runs(self._whole))
 
-    def found_in(self, text: str, chunk: str) -> bool:
-        """Whether a text was copied; the chunk's letters are looked at only then."""
-        said = letters(text)
+    def found_in(self, said: str, chunk: str) -> bool:
+        """Whether a text was copied.
+
+        Args:
+            said: Its letters.
+            chunk: The chunk's letters.
+        """
         if len(said) >= _COPIED_WHOLE and said in self._whole:
-            return said not in letters(chunk)
+            return said not in chunk
         runs = self._runs.intersection(_runs(said))
-        return bool(runs) and not all(run in letters(chunk) for run in runs)
+        return bool(runs) and not all(run in chunk for run in runs)
 
 
 def _runs(text: str) -> list[str]:
@@ -56,14 +55,22 @@ def _runs(text: str) -> list[str]:
 def pair_problem(
     question: str, answer: str, copied: CopiedText, chunk: str
 ) -> tuple[str, str] | None:
-    """Give reason and detail why a pair is of no use, or nothing."""
-    for part, text in (("question", question), ("answer", answer)):
+    """Give reason and detail why a pair is of no use, or nothing.
+
+    Args:
+        question: The question.
+        answer: The answer.
+        copied: Tells what was copied from the instruction.
+        chunk: The letters of the chunk that was asked about.
+    """
+    asked, told = letters(question), letters(answer)
+    for part, text, said in (("question", question, asked), ("answer", answer, told)):
         # Punctuation alone says nothing; a sign such as "→" or "5 €" may.
         if not any(unicodedata.category(character)[0] in "LNS" for character in text):
             return f"empty-{part}", f"the {part} has no text"
-        if copied.found_in(text, chunk):
+        if copied.found_in(said, chunk):
             return "copied-prompt", f"the {part} repeats the instruction"
-    if letters(question) and letters(question) == letters(answer):
+    if asked and asked == told:
         return "answer-is-question", "the answer repeats the question and says no more"
     return None
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from graftline.domain.answers import JsonAnswer
 from graftline.llm.request import LlmRequest, Message
+from graftline_generate.qa.pairs import CopiedText
 
 if TYPE_CHECKING:
     from graftline_generate.config import QuestionAnswers
@@ -64,10 +65,10 @@ class Prompt:
         }
         return _PLACEHOLDER.sub(lambda match: values[match[1]], self.template)
 
-    def request(self, task: QuestionAnswers, chunk: dict[str, Any], tag: Any) -> LlmRequest:
+    def request(self, task: QuestionAnswers, chunk: dict[str, Any]) -> LlmRequest:
         """Make the request for a chunk's pairs."""
         message = Message("user", self.message(chunk))
-        return LlmRequest.of(task.request, [message], pairs_form(self.count), tag=tag)
+        return LlmRequest.of(task.request, [message], pairs_form(self.count))
 
 
 class Prompts:
@@ -83,12 +84,20 @@ class Prompts:
         self._task = task
         self._definitions = definitions
         self._by_path: dict[str, tuple[Prompt, ...]] = {}
+        self._copied: dict[str, CopiedText] = {}
 
     def of(self, path: str) -> tuple[Prompt, ...]:
         """Give the prompts for the chunks of a document, at least one."""
         if path not in self._by_path:
             self._by_path[path] = self._made(path)
         return self._by_path[path]
+
+    def copied(self, prompt: Prompt) -> CopiedText:
+        """Give what tells text that was copied from a prompt; one for all of one instruction."""
+        instruction = prompt.instruction
+        if instruction not in self._copied:
+            self._copied[instruction] = CopiedText(instruction)
+        return self._copied[instruction]
 
     def _made(self, path: str) -> tuple[Prompt, ...]:
         task, definition = self._task, self._definitions.of(path)

@@ -13,7 +13,7 @@ from graftline.domain.rows import EXAMPLES, REJECTS, RowWriter
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from graftline.llm.units import Costs
+_COUNTS = "counts.json"
 
 
 @dataclass
@@ -24,13 +24,11 @@ class UnitOutcome:
         examples: Rows of EXAMPLES, duplicates among them.
         rejects: Rows of REJECTS.
         counts: Chunks, pairs and so on, by name.
-        cost: What was spent since the unit before it; unknown is None.
     """
 
     examples: list[dict[str, Any]] = field(default_factory=list)
     rejects: list[dict[str, Any]] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
-    cost: Costs = field(default_factory=dict)
 
     def write(self, folder: Path) -> None:
         """Write it into an empty folder."""
@@ -42,11 +40,9 @@ class UnitOutcome:
             with RowWriter(folder / name, schema) as writer:
                 for row in rows:
                     writer.write(row)
-        said = {"counts": dict(self.counts), "cost": self.cost}
-        (folder / "unit.json").write_text(canonical_json(said), encoding="utf-8")
+        (folder / _COUNTS).write_text(canonical_json(dict(self.counts)), encoding="utf-8")
 
 
-def read_counts(folder: Path) -> tuple[Counter[str], Costs]:
-    """Read a unit's counts and its cost."""
-    said = json.loads((folder / "unit.json").read_text(encoding="utf-8"))
-    return Counter(said["counts"]), said["cost"]
+def read_counts(folder: Path) -> Counter[str]:
+    """Read a unit's counts."""
+    return Counter(json.loads((folder / _COUNTS).read_text(encoding="utf-8")))

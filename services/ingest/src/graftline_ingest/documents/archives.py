@@ -7,10 +7,10 @@ import io
 import shutil
 import tarfile
 import zipfile
-import zlib
 from itertools import count
 from typing import TYPE_CHECKING, BinaryIO, cast
 
+from graftline_ingest.documents.damage import ZIP_METHODS, Damaged, damage_told
 from graftline_ingest.documents.found import (
     Found,
     Item,
@@ -31,20 +31,6 @@ if TYPE_CHECKING:
 
 _FREE_BYTES = 64 << 20
 _BLOCK = 1 << 20
-# Methods whose memory the archive does not choose.
-_ZIP_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
-_BROKEN = (
-    zipfile.BadZipFile,
-    tarfile.TarError,
-    gzip.BadGzipFile,
-    zlib.error,
-    EOFError,
-    # What `zipfile` and `tarfile` let through on damaged headers.
-    NotImplementedError,
-    ValueError,
-    OverflowError,
-    UnicodeError,
-)
 
 
 class Budget:
@@ -136,14 +122,13 @@ class Archives:
         members = {"zip": self._zip, "tar": self._tar, "tar.gz": self._tar, "gz": self._gz}[kind]
         seen = False
         try:
-            for item in members(name, path, budget, depth):
-                seen = True
-                if item is not None:
-                    yield item
+            with damage_told(f"is no whole {kind} archive"):
+                for item in members(name, path, budget, depth):
+                    seen = True
+                    if item is not None:
+                        yield item
         except Refused as refused:
             yield Unreadable(name, size, refused.reason, refused.detail)
-        except _BROKEN as error:
-            yield Unreadable(name, size, "damaged", f"is no whole {kind} archive: {error}")
         else:
             if not seen:
                 yield Unreadable(name, size, "empty", "is an archive without files")
@@ -160,7 +145,7 @@ class Archives:
                     yield _refuse(name, inner, member.file_size, "unsafe-path", "a symbolic link")
                 elif member.flag_bits & 1:
                     yield _refuse(name, inner, member.file_size, "encrypted", "needs a password")
-                elif member.compress_type not in _ZIP_METHODS:
+                elif member.compress_type not in ZIP_METHODS:
                     method = f"compressed by zip method {member.compress_type}"
                     yield _refuse(name, inner, member.file_size, "unsupported", method)
                 else:
@@ -217,13 +202,13 @@ class Archives:
             yield _refuse(archive, inner, size, "too-large", f"more than {limit >> 20} MiB")
             return
         try:
-            with opened() as stream:
+            with damage_told("cannot be unpacked"), opened() as stream:
                 yield from self._unpacked(name, stream, budget, depth)
-        except _BROKEN as error:
+        except Damaged as damaged:
             # A broken member of a zip says nothing of the others; a tar ends with it.
             if archive_kind(archive) != "zip":
                 raise
-            yield _refuse(archive, inner, size, "damaged", f"cannot be unpacked: {error}")
+            yield _refuse(archive, inner, size, damaged.reason, damaged.detail)
 
     def _unpacked(
         self, name: str, stream: BinaryIO, budget: Budget, depth: int

@@ -8,8 +8,8 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from graftline.canonical import sha256_text
+from graftline.domain.spelling import letters
 from graftline_judge.pairs import Pair
-from graftline_judge.text import letters
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from graftline.canonical import canonical_json
 from graftline.domain.units import UNIT_ROWS
+from graftline.llm.asking import OpenUnit
 from graftline.llm.request import LlmFailure
-from graftline_judge.asking import OpenUnit
 from graftline_judge.prompts import judge_request
 from graftline_judge.scoring import judged
 
@@ -37,7 +37,7 @@ def shuffled_unit(
     """
     rows = chosen[number * UNIT_ROWS : (number + 1) * UNIT_ROWS]
     requests = {at: judge_request(config, row.pair) for at, row in enumerate(rows)}
-    return OpenUnit(first + number, len(rows), requests, partial(_write, config, rows))
+    return OpenUnit(first + number, requests, partial(_write, config, rows))
 
 
 def _write(

@@ -12,9 +12,9 @@ import pyarrow.parquet as pq
 from graftline.canonical import canonical_json
 from graftline.domain.units import UNIT_ROWS, unit_count, unit_size
 from graftline.errors import ConfigError
+from graftline.llm.asking import OpenUnit, UnitAsker, sum_costs
 from graftline.llm.units import of_result
 from graftline.ports import Output, Result
-from graftline_judge.asking import OpenUnit, UnitAsker, sum_costs
 from graftline_judge.gathering import write_json
 from graftline_judge.preference.answers import read_contests
 from graftline_judge.preference.outcomes import CONFIDENCE, outcome_of, sentence, summarise
@@ -84,7 +84,8 @@ def compare_answers(
     sizes = [unit_size(unit, len(contests)) for unit in range(count)]
     todo = list(ctx.units(count))
     if todo:
-        UnitAsker(ctx, sizes, todo).ask(config.request, _units(config, contests, todo))
+        asker = UnitAsker(ctx, sizes, todo, ctx.runtime.max_failed_share)
+        asker.ask(config.request, ctx.runtime.llm, _units(config, contests, todo))
     return _gather(ctx, config, contests, count)
 
 
@@ -99,7 +100,7 @@ def _units(
             if not row.same
             for side in SIDES
         }
-        yield OpenUnit(number, len(rows), requests, partial(_write_unit, len(rows)))
+        yield OpenUnit(number, requests, partial(_write_unit, len(rows)))
 
 
 def _write_unit(rows: int, folder: Path, answers: Mapping[tuple[int, Side], Answer]) -> None:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
-from statistics import NormalDist
 from typing import TYPE_CHECKING, Any, Literal
 
+from graftline.domain.intervals import wilson
 from graftline.llm.request import LlmFailure
 from graftline_judge.preference.prompts import OTHER, SIDES, Side
 
@@ -65,8 +64,8 @@ def summarise(rows: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
     """Count the outcomes of rows.
 
     Of a row whose two orders disagree it is not known which answer is better: it counts half for
-    each side, as a tie does. The interval is Wilson's [1927] for a share of so many rows, with
-    these halves; as a half varies less than a yes or no, it is rather too wide than too narrow.
+    each side, as a tie does. The interval is Wilson's for a share of so many rows, with these
+    halves.
 
     Returns:
         `rows`, `adapted`, `baseline`, `ties`, `identical` (ties that nobody was asked about),
@@ -84,7 +83,7 @@ def summarise(rows: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
         for side in SIDES:
             first += row[f"{side}_first"] == side
             second += row[f"{side}_first"] == OTHER[side]
-    low, high = _wilson(won, judged) if judged else (0.0, 1.0)
+    share = wilson(won, judged, CONFIDENCE) if judged else None
     return {
         "rows": len(rows),
         "adapted": outcomes["adapted"],
@@ -94,8 +93,8 @@ def summarise(rows: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
         "inconsistent": outcomes["inconsistent"],
         "unjudged": outcomes["unjudged"],
         "unjudged_reasons": dict(sorted(reasons.items())),
-        "win_rate": round(won / judged, 4) if judged else None,
-        "interval": {"low": round(low, 4), "high": round(high, 4)} if judged else None,
+        "win_rate": round(share.value, 4) if share else None,
+        "interval": {"low": round(share.low, 4), "high": round(share.high, 4)} if share else None,
         "position_bias": round(first / (first + second), 4) if first + second else None,
     }
 
@@ -123,12 +122,3 @@ def sentence(found: Mapping[str, Any]) -> str:
             " changed places: it goes by their order, and its word is worth little."
         )
     return text
-
-
-def _wilson(won: float, rows: int) -> tuple[float, float]:
-    z = NormalDist().inv_cdf(0.5 + CONFIDENCE / 2)
-    share = won / rows
-    spread = 1 + z * z / rows
-    middle = (share + z * z / (2 * rows)) / spread
-    half = z / spread * math.sqrt(share * (1 - share) / rows + z * z / (4 * rows * rows))
-    return max(0.0, middle - half), min(1.0, middle + half)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from graftline_judge.text import normal, words
+from graftline.domain.spelling import normal
+from graftline_judge.text import words
 
 if TYPE_CHECKING:
     from graftline_judge.config import Answerable

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
-from graftline_judge.text import letters
+from graftline.domain.spelling import letters
 
 if TYPE_CHECKING:
     from graftline_judge.config import Duplicates

@@ -6,7 +6,7 @@ import re
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any
 
-from graftline_judge.text import letters
+from graftline.domain.spelling import letters
 
 if TYPE_CHECKING:
     from graftline_judge.config import Language

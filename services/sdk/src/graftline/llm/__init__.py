@@ -4,7 +4,7 @@
         requests = (LlmRequest.of(config.llm, messages, FORM, tag=row) for row in rows)
         for request, answer in llm.answer_all(requests):
             …  # an LlmReply or an LlmFailure, exactly one for each request
-        Result(…, **llm.totals.cost(), figures=llm.totals.figures())  # of units: see `llm.units`
+        Result(…, **llm.totals.cost(), figures=llm.totals.figures())  # of units: `llm.asking`
 
 The providers' own libraries speak to the providers, and are imported only where an endpoint of
 that kind is opened; the service that asks depends on them. Ours are the pool of endpoints, the

@@ -11,7 +11,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from graftline import CONTRACT_VERSION
 from graftline.config import parse_settings
 from graftline.context import Context
-from graftline.errors import BugError, ConfigError
+from graftline.errors import BugError, ConfigError, TransientError
 from graftline.identity import build_id
 from graftline.ports import Inputs, kind_name, kind_value
 from graftline.runner.measure import CostMeter, package_versions
@@ -156,9 +156,20 @@ class StepExecution:
         return committed.won
 
     def _leave_to_others(self, inputs: Mapping[str, manifest_pb2.Manifest]) -> bool:
-        """End this rank: its units are done, and whoever sees all of them commits the step."""
+        """End this rank: its units are done, and whoever sees all of them commits the step.
+
+        Raises:
+            TransientError: Units that were done are damaged in the store; they were taken away.
+            BugError: The stage should have given a result.
+        """
         if not self._manifests.lookup(self._request.key, inputs).problem:
             self._reporter.log("somebody else finished this step first; theirs is used")
+        elif self.context.lost_units:
+            raise TransientError(
+                f"step '{self._request.step}': {self.context.lost_units} committed units cannot be"
+                " read back from the store",
+                "run the same command again: these are done again, the others are not",
+            )
         elif self.context.ranks > 1:
             self._reporter.log("this rank's units are done; the last rank commits the step")
         else:

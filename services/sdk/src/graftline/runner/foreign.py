@@ -65,12 +65,20 @@ def describe(command: str) -> stage_pb2.StageDescriptor:
             timeout=_DESCRIBE_TIMEOUT_S,
             check=True,
             text=True,
+            errors="replace",
         )
         return Parse(done.stdout, stage_pb2.StageDescriptor())
     except (OSError, ValueError) as error:
         raise ConfigError(f"stage program '{command}' cannot be started: {error}") from error
-    except subprocess.SubprocessError as error:
-        raise ConfigError(f"stage program '{command} describe' failed: {error}") from error
+    except subprocess.CalledProcessError as error:
+        said = (str(error.stderr).strip().splitlines() or ["nothing was said"])[-1]
+        raise ConfigError(
+            f"stage program '{command} describe' ended with {error.returncode}: {said}"
+        ) from error
+    except subprocess.TimeoutExpired as error:
+        raise ConfigError(
+            f"stage program '{command} describe' gave no answer in {_DESCRIBE_TIMEOUT_S} s"
+        ) from error
     except ParseError as error:
         raise ConfigError(
             f"stage program '{command} describe' did not print a StageDescriptor: {error}"
@@ -125,6 +133,7 @@ def _execute(command: str, ctx: Context[Any], folder: Path, reporter: StepReport
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        errors="replace",  # what it prints may be in any encoding
     )
     last_error: list[str] = []
 
@@ -146,12 +155,16 @@ def _execute(command: str, ctx: Context[Any], folder: Path, reporter: StepReport
     for thread in threads:
         thread.start()
     assert process.stdout is not None
-    for line in process.stdout:
-        if line.strip():
-            _relay(line, reporter)
+    assert process.stderr is not None
+    with process.stdout, process.stderr:
+        for line in process.stdout:
+            if line.strip():
+                _relay(line, reporter)
+        threads[0].join()
     exit_code = process.wait()
     done.set()
-    threads[0].join()
+    for thread in threads:
+        thread.join()
     if ctx.stopping:
         raise Cancelled("stopped on request")
     if exit_code:
@@ -160,9 +173,14 @@ def _execute(command: str, ctx: Context[Any], folder: Path, reporter: StepReport
 
 
 def _relay(line: str, reporter: StepReporter) -> None:
+    """Pass an event on; what is none is a line of its log, numbers and lists included."""
     try:
-        reporter.relay(Parse(line, stage_pb2.StageEvent()))
+        event = Parse(line, stage_pb2.StageEvent()) if line.lstrip().startswith("{") else None
     except ParseError:
+        event = None
+    if event is not None:
+        reporter.relay(event)
+    else:
         reporter.log(line.rstrip())
 
 

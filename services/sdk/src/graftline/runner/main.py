@@ -13,6 +13,7 @@ Python package, or `$GRAFTLINE_EXEC` a program in another language.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import errno
 import importlib
 import json
@@ -45,7 +46,6 @@ if TYPE_CHECKING:
     from graftline.stage import Stage
 
 EVENTS_ADDRESS = "GRAFTLINE_EVENTS"
-ENGINE_IS_PARENT = "GRAFTLINE_ENGINE_IS_PARENT"
 PROGRESS_FILE = "ARGO_PROGRESS_FILE"
 STAGE_PACKAGE = "GRAFTLINE_STAGE"
 STAGE_PROGRAM = "GRAFTLINE_EXEC"
@@ -66,18 +66,24 @@ def main(stage: Stage | None = None, arguments: Sequence[str] | None = None) -> 
         exit_code = _serve(stage, options)
     except GraftlineError as error:
         exit_code = _fail(str(error), error.exit_code)
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            exit_code = _fail(f"the disk is full: {error}", EXIT_TRANSIENT)
-        else:
-            traceback.print_exc()
-            exit_code = _fail(f"{type(error).__name__}: {error}", EXIT_BUG)
     except KeyboardInterrupt:
         exit_code = _fail("stopped on request", EXIT_CANCELLED)
     except Exception as error:
-        traceback.print_exc()
-        exit_code = _fail(f"{type(error).__name__}: {error}", EXIT_BUG)
+        exit_code = _exit_code_of(error)
+        if exit_code == EXIT_TRANSIENT:
+            _fail(f"the disk is full: {error}", exit_code)
+        else:
+            traceback.print_exc()
+            _fail(f"{type(error).__name__}: {error}", exit_code)
     sys.exit(exit_code)
+
+
+def _exit_code_of(error: BaseException) -> int:
+    """Give the exit code that an error stands for, ours or another's."""
+    if isinstance(error, GraftlineError):
+        return error.exit_code
+    is_full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
+    return EXIT_TRANSIENT if is_full else EXIT_BUG
 
 
 def run_image() -> NoReturn:
@@ -154,8 +160,7 @@ def _run(stage: Stage, options: argparse.Namespace) -> int:
     from graftline.runner.signals import StopSignal
 
     stop = StopSignal()
-    if os.environ.get(ENGINE_IS_PARENT) == "1":
-        stop.watch_parent()
+    stop.watch_engine()
 
     from graftline.events.messages import EventSource
     from graftline.events.reporter import EventStream, StepReporter
@@ -186,7 +191,7 @@ def _run(stage: Stage, options: argparse.Namespace) -> int:
         reporter.state(stage_pb2.STEP_STATE_SUCCEEDED, exit_code=EXIT_OK)
         return EXIT_OK
     except BaseException as error:
-        exit_code = error.exit_code if isinstance(error, GraftlineError) else EXIT_BUG
+        exit_code = _exit_code_of(error)
         state = (
             stage_pb2.STEP_STATE_CANCELLED
             if exit_code == EXIT_CANCELLED
@@ -246,8 +251,10 @@ def _read_json(path: Path) -> dict[str, object]:
 
 def _fail(cause: str, exit_code: int) -> int:
     sys.stderr.write(f"error: {cause}\n")
-    if _TERMINATION_LOG.is_file() and os.access(_TERMINATION_LOG, os.W_OK):
-        _TERMINATION_LOG.write_text(cause)
+    # The exit code says more than the text: a full disk must not put another in its place.
+    with contextlib.suppress(OSError):
+        if _TERMINATION_LOG.is_file() and os.access(_TERMINATION_LOG, os.W_OK):
+            _TERMINATION_LOG.write_text(cause, encoding="utf-8")
     return exit_code
 
 

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from types import FrameType
 
+ENGINE_PID = "GRAFTLINE_ENGINE_PID"
 _PARENT_POLL_S = 1.0
 _GRACE_S = 60.0
 
@@ -39,9 +40,14 @@ class StopSignal:
         if self._asked:
             stop()
 
-    def watch_parent(self) -> None:
-        """Treat the parent's death as a SIGTERM: a local engine's steps must not outlive it."""
-        threading.Thread(target=_watch, args=(os.getppid(),), daemon=True).start()
+    def watch_engine(self) -> None:
+        """Treat a local engine's death as a SIGTERM: what it has started must not outlive it.
+
+        It gives its pid in the environment, and may be gone before this is reached.
+        """
+        engine = os.environ.get(ENGINE_PID, "")
+        if engine.isdecimal():
+            threading.Thread(target=_watch, args=(int(engine),), daemon=True).start()
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
         if self._asked:
@@ -51,11 +57,22 @@ class StopSignal:
             self._stop()
 
 
-def _watch(parent: int) -> None:
-    """Ask when the parent is gone; after a minute, do not ask any more."""
+def _watch(engine: int) -> None:
+    """Ask when the engine or the parent is gone; after a minute, do not ask any more."""
     pause = threading.Event()
-    while os.getppid() == parent:
+    parent = os.getppid()  # the engine, or a program that it started
+    while os.getppid() == parent and _lives(engine):
         pause.wait(_PARENT_POLL_S)
     os.kill(os.getpid(), signal.SIGTERM)
     pause.wait(_GRACE_S)
     os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _lives(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

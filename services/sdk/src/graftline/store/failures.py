@@ -3,7 +3,7 @@
 TransientError
 ├── StoreUnavailable    no entry, or no use to be made of it
 │   └── StoreSilent     no answer
-├── StoreRefused        a write failed on the store's side (disk full, internal error)
+├── StoreRefused        the store could not carry it out (disk full, internal error, too busy)
 └── CorruptBlob         what came back is not what was written
 ConfigError             the bucket is missing, the store cannot do what we need
 """
@@ -32,6 +32,9 @@ _ENDPOINT_HINT = "is the server running? check AWS_ENDPOINT_URL and --store"
 _FULL_DISK = {errno.ENOSPC, errno.EDQUOT}
 _READING = {"GetObject", "HeadObject", "HeadBucket", "ListObjectsV2", "ListMultipartUploads"}
 _NOT_FOUND = {"404", "NoSuchKey", "NotFound"}
+_BUSY_STATUSES = {408, 429}
+_BUSY = {"RequestTimeout", "SlowDown", "Throttling", "ThrottlingException", "TooManyRequests"}
+_STALE_TOKENS = {"ExpiredToken", "InvalidToken", "TokenRefreshRequired"}
 
 
 class StoreSilent(StoreUnavailable):
@@ -39,7 +42,7 @@ class StoreSilent(StoreUnavailable):
 
 
 class StoreRefused(TransientError):
-    """The store took a request and could not carry it out (an internal error, a full disk)."""
+    """The store could not carry a request out (an internal error, a full disk, too many others)."""
 
 
 class CorruptBlob(TransientError):
@@ -127,7 +130,7 @@ def _refusal(error: ClientError, action: str, place: str) -> GraftlineError:
         return ConfigError(
             f"{place}: there is no such bucket", "create it, or name another with --store"
         )
-    if status in (401, 403):
+    if status in (401, 403) or code in _STALE_TOKENS:
         if code in ("403", ""):
             code = "403 Forbidden"
         return StoreUnavailable(f"{place} refuses our credentials ({code})", _KEY_HINT)
@@ -137,6 +140,11 @@ def _refusal(error: ClientError, action: str, place: str) -> GraftlineError:
             "use a store with conditional writes (S3, SeaweedFS, MinIO, R2)",
         )
     said = " ".join(str(details.get("Message", "")).split())
+    if status in _BUSY_STATUSES or code in _BUSY:
+        return StoreRefused(
+            f"{place}: cannot {action}: {code or status}: {said}",
+            "it is asked too much at the moment: run the same command again",
+        )
     if status >= 500:
         writing = error.operation_name not in _READING
         hint = "its disk may be full: free some space there" if writing else "look at its log"

@@ -6,7 +6,6 @@ Large files go through `graftline.store.transfer`.
 from __future__ import annotations
 
 import random
-import secrets
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -15,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 from graftline.canonical import sha256_bytes
 from graftline.errors import ConfigError, TransientError
 from graftline.store.failures import is_absent, status_of, translated, was_retried
-from graftline.store.names import PROBE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -247,51 +245,22 @@ class Store:
 
         return download_file(self, name, path, size, sha256, progress)
 
-    def probe(self, *, create_bucket: bool = False) -> None:
+    def probe(self, *, create_bucket: bool = False, reading: bool = False) -> None:
         """Find out whether this store will do, before any work is done.
 
         Args:
             create_bucket: Make a missing bucket.
+            reading: Whether nothing will be written: then nothing is here either.
 
         Raises:
             StoreUnavailable: It does not answer, or does not let us in.
             ConfigError: The bucket is missing, or conditional writes are not honoured.
         """
-        from botocore.exceptions import ClientError
+        from graftline.store.probing import probe_bucket, probe_conditions
 
-        with translated("look at the bucket", self.place):
-            try:
-                self.client.head_bucket(Bucket=self.bucket)
-            except ClientError as error:
-                if status_of(error) != 404:
-                    raise
-                if not create_bucket:
-                    raise ConfigError(
-                        f"{self.place}: there is no bucket '{self.bucket}'",
-                        "create it, or name another with --store",
-                    ) from error
-                self.client.create_bucket(Bucket=self.bucket)
-        self._probe_conditions()
-
-    def _probe_conditions(self) -> None:
-        name = f"{PROBE}{secrets.token_hex(8)}"
-        try:
-            honoured = self.put_new(name, b"1") and not self.put_new(name, b"2")
-            if honoured:
-                found = self.get(name)
-                honoured = (
-                    found is not None
-                    and not self.replace(name, b"3", '"00000000000000000000000000000000"')
-                    and self.replace(name, b"4", found.etag)
-                )
-        finally:
-            self.delete([name])
-        if not honoured:
-            raise ConfigError(
-                f"{self.place} does not honour conditional writes (If-None-Match, If-Match):"
-                " two runs could overwrite each other",
-                "use a store that does (S3, SeaweedFS, MinIO, R2)",
-            )
+        probe_bucket(self, create=create_bucket)
+        if not reading:
+            probe_conditions(self)
 
     def _put(self, name: str, data: bytes, **options: str) -> str:
         answer = self.client.put_object(

@@ -278,6 +278,8 @@ def _get_range(
                 _write_stream(body, descriptor, offset, lambda count: arrivals.add(index, count))
             return
         except StoreUnavailable:
+            if arrivals.of(index) == part[1]:
+                return  # it broke behind the last byte: there is nothing left to ask for
             if attempt == _READ_ATTEMPTS:
                 raise
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from graftline.store.objects import Store
+    from graftline.store.objects import Store, StoredObject
 
 _LOG = logging.getLogger(__name__)
 _ORPHAN_AGE = timedelta(hours=1)
@@ -64,7 +64,8 @@ class StoreVault:
                 self._store.upload(folder / path, f"{prefix}{sha256}")
 
         _each(put, files)
-        before = self._read_index(name)
+        replaced = self._store.get(checkpoint_name(self._key, name))
+        before = _parse_index(replaced) if replaced is not None else None
         index = canonical_json({"save": save, "files": files})
         self._store.put(checkpoint_name(self._key, name), index.encode())
         self._sweep(name, keep=save, replaced=before[0] if before else "")
@@ -72,16 +73,21 @@ class StoreVault:
     def load_checkpoint(self, name: str, folder: Path) -> bool:
         """Put the files kept under a name into a folder, digests verified; False if none.
 
-        A checkpoint that cannot be used is told in the log and counts as none: the step then
-        begins from the start.
+        A checkpoint that cannot be used is told in the log, removed, and counts as none from then
+        on: what it held is done again.
 
         Raises:
             GraftlineError: The store cannot be read, or the folder not written.
         """
+        problem = etag = ""
         for _ in range(_READ_ATTEMPTS):
-            index = self._read_index(name)
-            if index is None:
+            found = self._store.get(checkpoint_name(self._key, name))
+            if found is None:
                 return False
+            etag, index = found.etag, _parse_index(found)
+            if index is None:
+                problem = "its index cannot be read"
+                break
             try:
                 self._read_files(name, *index, folder)
                 return True
@@ -89,6 +95,7 @@ class StoreVault:
                 # A save of another worker may just have replaced it: look again.
                 problem = error.cause
         _LOG.warning("checkpoint '%s' cannot be used: %s", name, problem)
+        self._remove_index(name, etag)
         return False
 
     def checkpoints(self) -> set[str]:
@@ -132,17 +139,12 @@ class StoreVault:
         for prefix in (checkpoints_prefix(self._key), checkpoint_blobs_prefix(self._key)):
             self._store.delete(item.name for item in self._store.list(prefix))
 
-    def _read_index(self, name: str) -> tuple[str, list[_Entry]] | None:
-        found = self._store.get(checkpoint_name(self._key, name))
-        if found is None or not found.intact:
-            return None
-        try:
-            index = json.loads(found.data)
-            files = [(str(path), int(size), str(sha)) for path, size, sha in index["files"]]
-            return str(index["save"]), files
-        except (ValueError, KeyError, TypeError):
-            _LOG.warning("checkpoint '%s' has an index that cannot be read", name)
-            return None
+    def _remove_index(self, name: str, etag: str) -> None:
+        """Make an unusable checkpoint none, unless somebody has just saved another one."""
+        index = checkpoint_name(self._key, name)
+        found = self._store.head(index)
+        if found is not None and found.etag == etag:
+            self._store.delete([index])
 
     def _read_files(self, name: str, save: str, files: list[_Entry], folder: Path) -> None:
         prefix = f"{checkpoint_blobs_prefix(self._key, name)}{save}/"
@@ -176,6 +178,16 @@ class StoreVault:
             if save != keep and (save == replaced or item.modified < long_ago):
                 dead.append(item.name)
         self._store.delete(dead)
+
+
+def _parse_index(found: StoredObject) -> tuple[str, list[_Entry]] | None:
+    """Give the save that an index names and its files; nothing if it is damaged."""
+    try:
+        index = json.loads(found.data)
+        files = [(str(path), int(size), str(sha)) for path, size, sha in index["files"]]
+        return (str(index["save"]), files) if found.intact else None
+    except (ValueError, KeyError, TypeError):
+        return None
 
 
 def _each(work: Callable[[_Entry], None], files: list[_Entry]) -> None:

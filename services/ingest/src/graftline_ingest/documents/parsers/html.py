@@ -64,6 +64,8 @@ def to_markdown(page: str) -> str:
 
     try:
         found = html_to_markdown.convert(page, _options())
+    except MemoryError:
+        raise
     except Exception as error:  # the library's errors have no common base but this
         raise Refused("damaged", f"cannot be parsed as HTML: {error}") from error
     if any(str(warning.kind) == "depth_limit_exceeded" for warning in found.warnings):

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import zipfile
-import zlib
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
+from graftline_ingest.documents.damage import ZIP_METHODS, damage_told, is_damage
 from graftline_ingest.documents.parsers.html import to_markdown
 from graftline_ingest.drafts import Refused
 
@@ -38,12 +38,9 @@ def read_word(path: Path, max_expansion: int) -> tuple[str, str, dict[str, Any]]
     """
     import mammoth  # type: ignore[import-untyped]
 
-    try:
-        with zipfile.ZipFile(path) as archive:
-            _inspect(archive, path.stat().st_size, max_expansion)
-            title, meta = _properties(archive)
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
-        raise Refused("damaged", f"is no whole Word file: {error}") from error
+    with damage_told("is no whole Word file"), zipfile.ZipFile(path) as archive:
+        _inspect(archive, path.stat().st_size, max_expansion)
+        title, meta = _properties(archive)
     try:
         with path.open("rb") as file:
             # A picture is text by its description alone.
@@ -54,6 +51,8 @@ def read_word(path: Path, max_expansion: int) -> tuple[str, str, dict[str, Any]]
     except MemoryError:
         raise
     except Exception as error:  # the library lets whatever it stumbles over through
+        if isinstance(error, OSError) and not is_damage(error):
+            raise
         raise Refused("damaged", f"cannot be read as a Word file: {error!r:.300}") from error
     return to_markdown(page), title, meta
 
@@ -69,6 +68,9 @@ def _inspect(archive: zipfile.ZipFile, size: int, max_expansion: int) -> None:
     for part in parts:
         if part.flag_bits & 1:
             raise Refused("encrypted", "needs a password")
+        if part.compress_type not in ZIP_METHODS:
+            method = f"compressed by zip method {part.compress_type}, which no Word file may be"
+            raise Refused("unsupported", method)
         if part.filename.lower().endswith((".xml", ".rels")) and _has_doctype(archive, part):
             raise Refused("bomb", f"{part.filename} declares XML entities, which no Word file may")
 
@@ -89,7 +91,7 @@ def _properties(archive: zipfile.ZipFile) -> tuple[str, dict[str, Any]]:
         return "", {}
     try:
         root = ElementTree.fromstring(archive.read(_CORE))
-    except ElementTree.ParseError:
+    except (ElementTree.ParseError, LookupError, ValueError):  # the latter of odd encodings
         return "", {}
     title = (root.findtext(f"{_PURL}title") or "").strip()
     author = (root.findtext(f"{_PURL}creator") or "").strip()

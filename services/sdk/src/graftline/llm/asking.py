@@ -16,28 +16,26 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from graftline.context import Context
-    from graftline.llm.config import LlmConfig
+    from graftline.llm.config import LlmConfig, LlmRuntime
     from graftline.llm.request import Answer, LlmRequest
     from graftline.llm.totals import Totals
     from graftline.llm.units import Costs
-    from graftline_judge.config import JudgeRuntime
 
 _COST = "cost.json"
 
 
-@dataclass
+@dataclass(eq=False)
 class OpenUnit:
     """A unit whose answers are coming in.
 
     Args:
         number: Which one.
-        size: Its rows, for the progress.
-        requests: What is asked, each under a name of the caller's; it may be nothing.
+        requests: What is asked, each under a name of the caller's; it may be nothing. Their tags
+            are the asker's own.
         write: Writes the unit's files into an empty folder, given the answers by those names.
     """
 
     number: int
-    size: int
     requests: Mapping[Any, LlmRequest]
     write: Callable[[Path, Mapping[Any, Answer]], None]
     answers: dict[Any, Answer] = field(default_factory=dict)
@@ -48,47 +46,65 @@ class UnitAsker:
 
     Args:
         ctx: The stage's context.
-        sizes: The rows of all units of the step.
+        sizes: The items of each unit of the step, as all ranks know them before they read any.
         todo: The units of this rank that nobody has kept yet.
+        max_failed_share: How much of a unit's requests may fail on the way.
+        items: What the items are called in progress and log lines.
     """
 
     def __init__(
-        self, ctx: Context[JudgeRuntime], sizes: Sequence[int], todo: Sequence[int]
+        self,
+        ctx: Context[Any],
+        sizes: Sequence[int],
+        todo: Sequence[int],
+        max_failed_share: float,
+        items: str = "rows",
     ) -> None:
         """Count what is done."""
         self._ctx = ctx
+        self._sizes = sizes
+        self._max_failed_share = max_failed_share
+        self._items = items
         self._costs = UnitCosts()
         self._total = sum(sizes[ctx.rank :: ctx.ranks])
-        self._rows = sum(sizes)
         self._done = self._total - sum(sizes[unit] for unit in todo)
-        self._under_way = 0.0  # rows of units that are not whole yet
+        self._under_way = 0.0  # items of units that are not whole yet
 
-    def ask(self, request: LlmConfig, units: Iterable[OpenUnit]) -> None:
-        """Ask for all units, and keep each. They are taken when they are wanted, a few at once.
+    def ask(self, config: LlmConfig, runtime: LlmRuntime, units: Iterable[OpenUnit]) -> None:
+        """Ask for the units that are to do, and keep each as soon as all its answers are there.
+
+        Args:
+            config: What decides the answers.
+            runtime: The step's endpoints and budgets, of which this rank takes its share.
+            units: They are taken when they are wanted, a few at once.
 
         Raises:
             ConfigError: An endpoint is set up wrongly, or the budget is spent.
             TransientError: The servers are away, or fail too much.
+            Cancelled: Somebody asked to stop.
         """
         ctx = self._ctx
-        ctx.progress(self._done, self._total)
+        self._tell()
         with LlmSession(
-            request,
-            ctx.runtime.llm.share(ctx.ranks),
+            config,
+            runtime.share(ctx.ranks),
             cache=VaultCache(ctx),
             log=ctx.log,
             stopping=lambda: ctx.stopping,
         ) as llm:
-            for asked, answer in llm.answer_all(self._requests(units, llm.totals)):
-                unit, name = asked.tag
+            for request, answer in llm.answer_all(self._requests(units, llm.totals)):
+                unit, name = request.tag
                 unit.answers[name] = answer
-                self._under_way += unit.size / len(unit.requests)
-                if len(unit.answers) == len(unit.requests):
-                    self._under_way -= unit.size
+                each = self._sizes[unit.number] / len(unit.requests)
+                if len(unit.answers) < len(unit.requests):
+                    self._under_way += each
+                    self._tell()
+                else:
+                    self._under_way -= each * (len(unit.requests) - 1)
                     self._keep(unit, llm.totals)
-                ctx.progress(self._done + round(self._under_way), self._total)
         if ctx.ranks > 1:
-            ctx.log(f"rank {ctx.rank} has done its {self._total} of {self._rows} rows")
+            share = f"{self._total} of {sum(self._sizes)} {self._items}"
+            ctx.log(f"rank {ctx.rank} has done its {share}")
 
     def _requests(self, units: Iterable[OpenUnit], totals: Totals) -> Iterator[LlmRequest]:
         for unit in units:
@@ -104,16 +120,20 @@ class UnitAsker:
         Raises:
             TransientError: Too many of its requests failed on the way.
         """
-        check_failures(unit.answers.values(), self._ctx.runtime.max_failed_share)
+        check_failures(unit.answers.values(), self._max_failed_share)
         folder = self._ctx.scratch(f"unit-{unit.number}")
         unit.write(folder, unit.answers)
         # What was spent since the unit before it.
         cost = canonical_json(self._costs.since(totals))
         (folder / _COST).write_text(cost, encoding="utf-8")
         self._ctx.commit_unit(unit.number, folder)
-        self._done += unit.size
+        self._done += self._sizes[unit.number]
+        self._tell()
+
+    def _tell(self) -> None:
+        self._ctx.progress(self._done + round(self._under_way), self._total, self._items)
 
 
-def sum_costs(folders: Sequence[Path]) -> Costs:
+def sum_costs(folders: Iterable[Path]) -> Costs:
     """Add the costs of kept units up."""
     return add_costs(json.loads((folder / _COST).read_text("utf-8")) for folder in folders)
