@@ -45,7 +45,7 @@ def cluster() -> None:
 @pytest.fixture(scope="session")
 def installation(cluster: None) -> Iterator[Installation]:
     """Graftline in a fresh, strict namespace."""
-    values = {"llm.embedded.enabled": "true", "llm.embedded.threads": "2"}
+    values = {"llm.embedded.enabled": "true"}
     found = Installation(f"graftline-e2e-{secrets.token_hex(3)}", values)
     try:
         found.install()

@@ -24,7 +24,7 @@ _COMMAND = [sys.executable, "-m", "graftline_llm", "serve", "--threads", "1"]
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
     ready = tmp_path_factory.mktemp("llm") / "ready.json"
-    options = ["--slots", "2", "--slot-tokens", "512", "--ready", str(ready)]
+    options = ["--replicas", "2", "--slots", "2", "--slot-tokens", "512", "--ready", str(ready)]
     process = subprocess.Popen(
         [*_COMMAND, *options], stdout=subprocess.PIPE, stderr=subprocess.PIPE
     )
@@ -42,9 +42,11 @@ def server(tmp_path_factory):
 def test_it_says_what_it_serves(server):
     assert server["model"] == "smollm2-135m-instruct"
     assert server["slots"] == 2
-    assert server["url"].startswith("http://127.0.0.1:")
-    with urllib.request.urlopen(f"{server['url']}/models") as answer:
-        assert server["model"] in [model["id"] for model in json.load(answer)["data"]]
+    assert len(set(server["urls"])) == 2
+    for url in server["urls"]:
+        assert url.startswith("http://127.0.0.1:")
+        with urllib.request.urlopen(f"{url}/models") as answer:
+            assert server["model"] in [model["id"] for model in json.load(answer)["data"]]
 
 
 def test_it_answers_a_chat_by_schema(server):
@@ -64,7 +66,7 @@ def test_it_answers_a_chat_by_schema(server):
             "json_schema": {"name": "colour", "strict": True, "schema": schema},
         },
     }
-    said = _ask(server["url"], body)["choices"][0]
+    said = _ask(server["urls"][0], body)["choices"][0]
     assert json.loads(said["message"]["content"])["colour"] in ("red", "green")
     assert said["finish_reason"] == "stop"
 
@@ -76,7 +78,7 @@ def test_a_prompt_beyond_a_slot_is_refused(server):
         "messages": [{"role": "user", "content": "word " * 600}],
     }
     with pytest.raises(urllib.error.HTTPError) as refused:
-        _ask(server["url"], body)
+        _ask(server["urls"][0], body)
     with refused.value:
         assert refused.value.code == 400
 
@@ -90,6 +92,7 @@ def test_a_prompt_beyond_a_slot_is_refused(server):
         (["--model", "x.gguf"], "without --name", 64),
         (["--slots", "0"], "whole number", 64),
         (["--address", "here"], "HOST:PORT", 64),
+        (["--replicas", "2", "--address", "127.0.0.1:8080"], "--address HOST:0", 64),
     ],
 )
 def test_what_cannot_be_served_is_told(options, cause, exit_code):

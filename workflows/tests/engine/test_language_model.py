@@ -112,6 +112,17 @@ def told(server):
     return endpoint
 
 
+@real
+def test_two_cores_are_two_servers(home):
+    server = LanguageModelServer(home, 2)
+    try:
+        endpoints = json.loads(server.environment(request({"llm": {}}))[ENDPOINTS])
+        assert len({endpoint["url"] for endpoint in endpoints}) == 2
+        assert all(answers(endpoint) for endpoint in endpoints)
+    finally:
+        server.close()
+
+
 def pid(home):
     return json.loads((home.path / "steps" / "@llm.pid").read_text())["pid"]
 

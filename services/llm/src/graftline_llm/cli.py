@@ -29,7 +29,7 @@ be proud of, give the stages endpoints of a better one."""
 
 _MORE = """\
 When it listens it says so, on stdout or in the file --ready, as one line of JSON:
-  {"url": "http://127.0.0.1:8080/v1", "model": "smollm2-135m-instruct", "slots": 4}
+  {"urls": ["http://127.0.0.1:8080/v1"], "model": "smollm2-135m-instruct", "slots": 4}
 
 example:
   python -m graftline_llm serve --address 127.0.0.1:8080
@@ -69,8 +69,8 @@ def _serve(settings: Settings, ready: Path | None) -> None:
     stop = StopSignal()
     stop.connect(stopped.set)
     stop.watch_engine()
-    with serve(settings) as url:
-        _say({"url": url, "model": settings.name, "slots": settings.slots}, ready)
+    with serve(settings) as urls:
+        _say({"urls": urls, "model": settings.name, "slots": settings.slots}, ready)
         stopped.wait()
 
 
@@ -92,6 +92,8 @@ def _settings(options: argparse.Namespace) -> Settings:
     address = _ADDRESS.fullmatch(options.address)
     if address is None or int(address["port"]) > 65535:
         raise ConfigError(f"--address {options.address}: HOST:PORT is wanted")
+    if options.replicas > 1 and int(address["port"]):
+        raise ConfigError("--replicas take a free port each: --address HOST:0")
     if options.model != DEFAULT_MODEL and options.name == DEFAULT_NAME:
         raise ConfigError(
             "--model is given without --name", "name the model: answers are kept under its name"
@@ -104,6 +106,7 @@ def _settings(options: argparse.Namespace) -> Settings:
         name=options.name,
         host=address["host"],
         port=int(address["port"]),
+        replicas=options.replicas,
         slots=options.slots,
         slot_tokens=options.slot_tokens,
         threads=options.threads,
@@ -147,7 +150,14 @@ def _parser() -> argparse.ArgumentParser:
         "--address", default="127.0.0.1:0", help="HOST:PORT; port 0 takes a free one (%(default)s)"
     )
     serving.add_argument(
-        "--slots", type=_positive, default=4, help="answers written at once (%(default)s)"
+        "--replicas",
+        type=_positive,
+        default=1,
+        help="servers of the same model; on CPUs a few of one thread write more than one of many"
+        " (%(default)s)",
+    )
+    serving.add_argument(
+        "--slots", type=_positive, default=4, help="answers that each writes at once (%(default)s)"
     )
     serving.add_argument(
         "--slot-tokens",
@@ -159,7 +169,7 @@ def _parser() -> argparse.ArgumentParser:
         "--threads",
         type=_positive,
         default=_threads(),
-        help="CPU threads; more than there are free cores make it slower (%(default)s)",
+        help="CPU threads of each; more than there are free cores make it slower (%(default)s)",
     )
     serving.add_argument(
         "--cache",

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import importlib.util
-import os
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from graftline.errors import ConfigError, DataError
 
@@ -29,15 +28,17 @@ class Settings:
         name: What clients call the model.
         host: The address to listen on.
         port: The port; 0 for any free one.
-        slots: Answers that are written at once.
+        replicas: Servers of the same model, each by itself.
+        slots: Answers that each writes at once.
         slot_tokens: Tokens of one conversation at most.
-        threads: CPU threads.
+        threads: CPU threads of each.
     """
 
     model: Path
     name: str
     host: str
     port: int
+    replicas: int
     slots: int
     slot_tokens: int
     threads: int
@@ -75,16 +76,24 @@ def find_model(place: str) -> Path:
 
 
 @contextmanager
-def serve(settings: Settings) -> Iterator[str]:
-    """Serve a model inside the `with`; give the address of its OpenAI-compatible API.
+def serve(settings: Settings) -> Iterator[list[str]]:
+    """Serve a model inside the `with`; give the address of each replica's OpenAI-compatible API.
 
     Raises:
         DataError: llama.cpp cannot load the model.
         ConfigError: It cannot listen there.
     """
-    # Where others compute too, threads that spin while they wait for each other slow themselves
-    # down (two threads more than 2.7-fold, as measured). Read when the library is loaded.
-    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+    import xllamacpp
+
+    try:
+        servers = [xllamacpp.Server(_parameters(settings)) for _ in range(settings.replicas)]
+    except RuntimeError as error:
+        raise DataError(f"llama.cpp cannot serve {settings.model}: {error}") from error
+    yield [f"{server.listening_address}/v1" for server in servers]
+    del servers
+
+
+def _parameters(settings: Settings) -> Any:
     import xllamacpp
 
     params = xllamacpp.CommonParams()
@@ -100,9 +109,4 @@ def serve(settings: Settings) -> Iterator[str]:
     params.warmup = False
     params.ui = False
     params.verbosity = -1
-    try:
-        server = xllamacpp.Server(params)
-    except RuntimeError as error:
-        raise DataError(f"llama.cpp cannot serve {settings.model}: {error}") from error
-    yield f"{server.listening_address}/v1"
-    del server
+    return params

@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 _MODULE = "graftline_llm"
 _PID_NAME = "@llm"
 _START_S = 120.0
+_MOST_REPLICAS = 4
+"""Servers of one thread each write more than one of many, whose threads wait for each other."""
+_SLOTS = 2
 _POLL_S = 0.05
 _GRACE_S = 5.0
 
@@ -85,7 +88,7 @@ class LanguageModelServer:
             return {}
         if self._process is None or self._process.poll() is not None:
             self._start()
-        return {ENDPOINTS: json.dumps([self._endpoint()])}
+        return {ENDPOINTS: json.dumps(self._endpoints())}
 
     def close_unless_wanted(self, requests: Iterable[stage_pb2.StageRequest]) -> None:
         """Stop it if none of these steps, which are still to come, wants it."""
@@ -106,7 +109,9 @@ class LanguageModelServer:
 
     def _start(self) -> None:
         ready, log_path = self._folder / "ready.json", self._folder / "llm.log"
-        command = [sys.executable, "-m", _MODULE, "serve", "--threads", str(self._threads)]
+        replicas = min(self._threads, _MOST_REPLICAS)
+        command = [sys.executable, "-m", _MODULE, "serve", "--replicas", str(replicas)]
+        command += ["--slots", str(_SLOTS), "--threads", str(self._threads // replicas)]
         command += ["--ready", str(ready), "--cache", str(self._folder)]
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
@@ -134,6 +139,7 @@ class LanguageModelServer:
                 raise Cancelled("stopped on request")
             time.sleep(_POLL_S)
 
-    def _endpoint(self) -> dict[str, Any]:
+    def _endpoints(self) -> list[dict[str, Any]]:
         facts = json.loads((self._folder / "ready.json").read_text())
-        return {"url": facts["url"], "models": [facts["model"]], "max_concurrency": facts["slots"]}
+        common = {"models": [facts["model"]], "max_concurrency": facts["slots"]}
+        return [{"url": url, **common} for url in facts["urls"]]
