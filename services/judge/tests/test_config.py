@@ -14,6 +14,7 @@ REQUEST = {"model": "fake"}
 FOR_SCORES = {
     "prompt": "Judge.",
     "max_issues": 1,
+    "max_remark": 100,
     "weights": {"factual_accuracy": 0.4, "completeness": 0.4},
     "limits": {"pass_overall": 9},
     "grounding": {"numbers": False},

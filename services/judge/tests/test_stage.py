@@ -321,6 +321,14 @@ def test_a_judgement_lists_so_many_issues_at_most(court, model, say, most):
     assert model.requests == 2  # it was told that these were too many
 
 
+def test_a_remark_has_so_many_characters_at_most(court, model, say):
+    model.says = lambda text: say.judgement(9, issues=[{"severity": "low", "text": "Too long."}])
+    (judgement,) = court.judge([say.pair()], max_remark=8).judgements
+    assert (judgement["verdict"], judgement["reason"]) == ("UNJUDGED", "schema-violation")
+    (judgement,) = court.judge([say.pair()], max_remark=1000).judgements
+    assert judgement["issues"] == [{"severity": "low", "text": "Too long."}]
+
+
 def test_the_judge_is_told_of_fewer_issues_and_by_default_asked_as_ever(court, model, say):
     done = court.judge([say.pair()])
     for most in (1, 0):

@@ -71,6 +71,19 @@ def test_it_answers_a_chat_by_schema(server):
     assert said["finish_reason"] == "stop"
 
 
+def test_a_small_model_does_not_fall_into_a_loop(server):
+    text = "An asynchronous client streams a response: it reads the body in pieces, as they come."
+    body = {
+        "model": server["model"],
+        "temperature": 0,
+        "max_tokens": 250,
+        "messages": [{"role": "user", "content": f"{text}\n\nSay the same in many other words."}],
+    }
+    said = _ask(server["urls"][0], body)["choices"][0]["message"]["content"].split()
+    pieces = [" ".join(said[at : at + 8]) for at in range(len(said) - 8)]
+    assert max((pieces.count(piece) for piece in pieces), default=0) <= 2
+
+
 def test_a_prompt_beyond_a_slot_is_refused(server):
     body = {
         "model": server["model"],
@@ -92,6 +105,7 @@ def test_a_prompt_beyond_a_slot_is_refused(server):
         (["--model", "x.gguf"], "without --name", 64),
         (["--slots", "0"], "whole number", 64),
         (["--address", "here"], "HOST:PORT", 64),
+        (["--repeat-penalty", "nan"], "no number from 1 to 2", 64),
         (["--replicas", "2", "--address", "127.0.0.1:8080"], "--address HOST:0", 64),
     ],
 )

@@ -214,6 +214,13 @@ class JudgeConfig(Config):
         description="Most issues that one judgement lists; 0 for none. Small models fill their"
         " answers with them, and run out of tokens before they come to the scores.",
     )
+    max_remark: int | None = Field(
+        default=None,
+        ge=1,
+        le=4000,
+        description="Most characters of an issue's text and of the recommendation, where the server"
+        " minds `maxLength`; null sends no limit. For models that do not come to an end.",
+    )
     weights: Weights = Field(default=Weights(), description="What each score counts in `overall`.")
     limits: Limits = Field(default=Limits(), description="Where PASS begins and FAIL ends.")
     grounding: Grounding = Field(default=Grounding(), description="Validator: answer in source.")

@@ -80,7 +80,7 @@ def _judge(config: JudgeConfig) -> dict[str, Any]:
     rules = config.model_dump(mode="json", exclude={"preference"})
     return {
         "model": config.request.model,
-        "form": judgement_form(config.max_issues).schema,
+        "form": judgement_form(config.max_issues, config.max_remark).schema,
         **rules,
     }
 

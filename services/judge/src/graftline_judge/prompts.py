@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from graftline.domain.answers import JsonAnswer
 from graftline.llm.request import LlmRequest, Message
@@ -17,16 +17,6 @@ if TYPE_CHECKING:
 SEVERITIES = ("low", "medium", "high")
 
 _SCORE = {"type": "integer", "minimum": 0, "maximum": 10}
-_ISSUE = {
-    "type": "object",
-    "properties": {
-        "severity": {"type": "string", "enum": list(SEVERITIES)},
-        "text": {"type": "string"},
-    },
-    "required": ["severity", "text"],
-    "additionalProperties": False,
-}
-
 _PLACEHOLDER = re.compile(r"\{(source|question|answer)\}")
 # The texts first: small models keep to the task that they read last, and the pairs of one chunk
 # begin alike, which servers answer faster.
@@ -55,15 +45,24 @@ Answer with JSON and nothing else: an object with the list "issues"{issues}, the
 
 
 @cache
-def judgement_form(max_issues: int) -> JsonAnswer:
-    """Give the form of a judgement with at most so many issues."""
+def judgement_form(max_issues: int, max_remark: int | None) -> JsonAnswer:
+    """Give the form of a judgement with at most so many issues, and remarks so many characters."""
+    remark: dict[str, Any] = {"type": "string"}
+    if max_remark is not None:
+        remark["maxLength"] = max_remark
+    issue = {
+        "type": "object",
+        "properties": {"severity": {"type": "string", "enum": list(SEVERITIES)}, "text": remark},
+        "required": ["severity", "text"],
+        "additionalProperties": False,
+    }
     # What is wrong comes before the numbers, so that the numbers can follow from it.
     properties = {
-        "issues": {"type": "array", "items": _ISSUE, "maxItems": max_issues},
+        "issues": {"type": "array", "items": issue, "maxItems": max_issues},
         "factual_accuracy": _SCORE,
         "completeness": _SCORE,
         "consistency": _SCORE,
-        "recommendation": {"type": "string"},
+        "recommendation": remark,
     }
     return JsonAnswer(
         "judgement",
@@ -83,7 +82,7 @@ def judge_request(config: JudgeConfig, pair: Pair) -> LlmRequest:
     # Filled once: braces in a row's texts stay what they are.
     text = _PLACEHOLDER.sub(lambda m: values[m[1]], f"{frame}{config.prompt.strip()}\n")
     text += _ANSWER_FORM.format(issues=_issues_asked(config.max_issues))
-    form = judgement_form(config.max_issues)
+    form = judgement_form(config.max_issues, config.max_remark)
     return LlmRequest.of(config.request, [Message("user", text)], form)
 
 

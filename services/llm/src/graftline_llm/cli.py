@@ -110,6 +110,7 @@ def _settings(options: argparse.Namespace) -> Settings:
         slots=options.slots,
         slot_tokens=options.slot_tokens,
         threads=options.threads,
+        repeat_penalty=options.repeat_penalty,
     )
 
 
@@ -172,6 +173,13 @@ def _parser() -> argparse.ArgumentParser:
         help="CPU threads of each; more than there are free cores make it slower (%(default)s)",
     )
     serving.add_argument(
+        "--repeat-penalty",
+        type=_from_one,
+        default=1.08,
+        help="what was said in the last 64 tokens counts as so much less likely, since small models"
+        " fall into loops; 1 leaves it out (%(default)s)",
+    )
+    serving.add_argument(
         "--cache",
         type=Path,
         default=Path(tempfile.gettempdir()) / "graftline-llm",
@@ -193,3 +201,13 @@ def _positive(text: str) -> int:
     if not text.isdecimal() or not int(text):
         raise argparse.ArgumentTypeError(f"'{text}' is no whole number from 1")
     return int(text)
+
+
+def _from_one(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 1 <= value <= 2:
+        raise argparse.ArgumentTypeError(f"'{text}' is no number from 1 to 2")
+    return value

@@ -32,6 +32,7 @@ class Settings:
         slots: Answers that each writes at once.
         slot_tokens: Tokens of one conversation at most.
         threads: CPU threads of each.
+        repeat_penalty: What has been said in the last 64 tokens counts as so much less likely.
     """
 
     model: Path
@@ -42,6 +43,7 @@ class Settings:
     slots: int
     slot_tokens: int
     threads: int
+    repeat_penalty: float
 
 
 def find_model(place: str) -> Path:
@@ -109,4 +111,5 @@ def _parameters(settings: Settings) -> Any:
     params.warmup = False
     params.ui = False
     params.verbosity = -1
+    params.sampling.penalty_repeat = settings.repeat_penalty
     return params

@@ -17,13 +17,13 @@ from graftline_workflows.cli.app import App, shared_options
 @click.argument("stage", required=False)
 @shared_options
 def stages_command(app: App, stage: str | None) -> None:
-    r"""List the stages that recipes can use; one of them with its ports and settings.
+    """List the stages that recipes can use; one of them with its ports and settings.
 
     \b
     Examples:
       graftline stages
       graftline stages curate
-    """
+    """  # noqa: D301 - click reads \b as a control character
     from graftline_workflows.catalog import load_catalog
     from graftline_workflows.catalog.model import write_descriptor
     from graftline_workflows.cli.print_about import print_stage, print_stages
@@ -90,7 +90,7 @@ def conformance_command(
     timeout_s: float,
     container_cli: str | None,
 ) -> int:
-    r"""Check whether a stage keeps the contract, by running it on small inputs.
+    """Check whether a stage keeps the contract, by running it on small inputs.
 
     COMMAND is called as `COMMAND describe` and `COMMAND run`; `exec:PROGRAM` puts our runner around
     a program in another language.
@@ -106,7 +106,7 @@ def conformance_command(
       graftline conformance exec:./my-curate --config '{"operations": []}' --json
       graftline conformance registry.example/my-curate:1
       graftline conformance image:my-curate --container-cli podman
-    """
+    """  # noqa: D301 - click reads \b as a control character
     from graftline_workflows.cli.print_about import print_check, print_conformance
     from graftline_workflows.conformance.reference import image_reference
     from graftline_workflows.conformance.verdict import CheckResult, judge_image, judge_stage

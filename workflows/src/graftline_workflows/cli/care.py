@@ -31,13 +31,13 @@ if TYPE_CHECKING:
 @click.option("--yes", is_flag=True, help="Remove it; without, only say what would go.")
 @shared_options
 def gc_command(app: App, keep: int, grace_hours: float | None, yes: bool) -> None:
-    r"""Throw away what no kept run needs; first only says what that would be.
+    """Throw away what no kept run needs; first only says what that would be.
 
     \b
     Examples:
       graftline gc --keep 5          what would go
       graftline gc --keep 5 --yes    let it go
-    """
+    """  # noqa: D301 - click reads \b as a control character
     from datetime import timedelta
 
     from graftline_workflows.cleaning import clean

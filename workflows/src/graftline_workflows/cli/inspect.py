@@ -47,14 +47,14 @@ def runs_command(app: App, limit: int) -> None:
 @step_argument
 @shared_options
 def show_command(app: App, step: str, run: str) -> None:
-    r"""Show what made a step's artifact, and from what: its manifest.
+    """Show what made a step's artifact, and from what: its manifest.
 
     \b
     Examples:
       graftline show adapter
       graftline show adapter --json
       graftline show 3fa94c --run 20250131-120059-3fa9
-    """
+    """  # noqa: D301 - click reads \b as a control character
     from google.protobuf.json_format import MessageToDict
 
     from graftline_workflows.cli.print_manifest import print_manifest
@@ -74,7 +74,7 @@ def show_command(app: App, step: str, run: str) -> None:
 )
 @shared_options
 def lineage_command(app: App, step: str, run: str, row: str) -> None:
-    r"""Show what a step's artifact, or one row of it, was made from, back to the sources.
+    """Show what a step's artifact, or one row of it, was made from, back to the sources.
 
     Of a row: its paragraph, and what the model learned of the same one or of others like it.
 
@@ -82,7 +82,7 @@ def lineage_command(app: App, step: str, run: str, row: str) -> None:
     Examples:
       graftline lineage adapted
       graftline lineage adapted --row 3fa94c
-    """
+    """  # noqa: D301 - click reads \b as a control character
     from graftline_workflows.cli.print_lineage import print_lineage
     from graftline_workflows.lineage import lineage_json, lineage_of
 
@@ -128,7 +128,7 @@ def logs_command(app: App, step: str, run: str) -> None:
 @click.option("--output", default="", metavar="PORT", help="Only this output of the step.")
 @shared_options
 def get_command(app: App, step: str, folder: Path, run: str, output: str) -> None:
-    r"""Put a step's files into a folder, digests verified.
+    """Put a step's files into a folder, digests verified.
 
     A step with one output gives its files; with several, a folder each.
 
@@ -136,7 +136,7 @@ def get_command(app: App, step: str, folder: Path, run: str, output: str) -> Non
     Examples:
       graftline get export ./bundle
       graftline get curate ./data --output examples
-    """
+    """  # noqa: D301 - click reads \b as a control character
     from graftline_workflows.home import os_error
 
     try:
