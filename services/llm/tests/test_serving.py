@@ -72,16 +72,16 @@ def test_it_answers_a_chat_by_schema(server):
 
 
 def test_a_small_model_does_not_fall_into_a_loop(server):
-    text = "An asynchronous client streams a response: it reads the body in pieces, as they come."
     body = {
         "model": server["model"],
         "temperature": 0,
-        "max_tokens": 250,
-        "messages": [{"role": "user", "content": f"{text}\n\nSay the same in many other words."}],
+        "max_tokens": 200,
+        "messages": [{"role": "user", "content": "Why?"}],
     }
     said = _ask(server["urls"][0], body)["choices"][0]["message"]["content"].split()
-    pieces = [" ".join(said[at : at + 8]) for at in range(len(said) - 8)]
-    assert max((pieces.count(piece) for piece in pieces), default=0) <= 2
+    pieces = [" ".join(said[at : at + 6]) for at in range(len(said) - 6)]
+    assert pieces
+    assert max(map(pieces.count, pieces)) <= 2  # without the penalty it says one of them 8 times
 
 
 def test_a_prompt_beyond_a_slot_is_refused(server):
