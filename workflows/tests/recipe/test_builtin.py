@@ -181,7 +181,7 @@ def test_the_data_seed_changes_everything_but_the_model():
     [
         ("format.threshold=7.5", "format"),
         ("judge.weights={factual_accuracy: 0.6, completeness: 0.2, consistency: 0.2}", "judge"),
-        ("generate.questions_per_chunk=1", "generate"),
+        ("generate.questions_per_chunk=4", "generate"),
         ("llm_model=other", "generate"),
         ("llm.max_total_tokens=9", ""),
     ],
