@@ -290,7 +290,7 @@ def test_the_summary(court, model, say):
     assert summary["validators"]["duplicate"] == {"passed": 11, "failed": 1, "unknown": 0}
     assert summary["validators"]["grounding"]["failed"] == 1
     assert done.judgements[-1]["validators"]["duplicate"]["of"] == rows[-2]["id"]
-    assert any("6 rows FAIL" in text for text in summary["recommendations"])
+    assert any("rows that FAIL: 6;" in text for text in summary["recommendations"])
     judge = json.loads((done.run.outputs["metrics"] / "judge.json").read_text())
     assert judge["model"] == "fake"
     assert judge["weights"] == {"factual_accuracy": 0.5, "completeness": 0.3, "consistency": 0.2}

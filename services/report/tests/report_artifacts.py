@@ -72,7 +72,7 @@ def summary(**more: Any) -> dict[str, Any]:
         "issues": {"low": 11, "medium": 5, "high": 2},
         "rows_with_issues": 12,
         "validators": {name: {"passed": 55, "failed": 4, "unknown": 1} for name in checks},
-        "recommendations": ["8 rows FAIL: leave them out with a <threshold>"],
+        "recommendations": ["rows that FAIL: 8; leave them out with a <threshold>"],
         **more,
     }
 

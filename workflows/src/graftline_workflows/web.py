@@ -61,7 +61,11 @@ class WebFiles:
         try:
             parts = urlsplit(uri)
         except ValueError as error:
-            raise ConfigError(f"source '{uri}' is no address: {error}") from error
+            # Not repeated: whether there is a secret in it cannot be told.
+            raise ConfigError(
+                "a source's address (http:// or https://) is none that can be read",
+                "write it as https://host/path",
+            ) from error
         secret = parts.username is not None or any(
             _SECRET.search(name) for name, _ in parse_qsl(parts.query, keep_blank_values=True)
         )

@@ -159,7 +159,7 @@ def _converter(what: str, formats: Sequence[str]) -> Iterator[Path]:
             yield root
         except _REFUSALS as error:
             # Before it exits it says why; the exit itself is only a number.
-            said = " ".join(errors.said) if isinstance(error, SystemExit) else str(error)
+            said = "; ".join(errors.said) if isinstance(error, SystemExit) else str(error)
             reason = next(iter(said.splitlines()), "") or type(error).__name__
             raise DataError(
                 f"llama.cpp's converter cannot write this {what} as GGUF: {reason}",

@@ -1,8 +1,8 @@
 """Merging an adapter into its base model, one matrix at a time.
 
 Every adapted module is merged by PEFT itself, on a copy of that module in fp32, and rounded once to
-bf16; all other tensors are copied from the base model's files bit by bit. So neither a whole fp32
-model nor a changed reference is ever in memory.
+bf16, without bias (see `rounding`); all other tensors are copied from the base model's files bit by
+bit. So neither a whole fp32 model nor a changed reference is ever in memory.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from safetensors.torch import save_file
 
 from graftline.domain.model_record import RECORD_FILE
 from graftline.errors import DataError
+from graftline_export.rounding import round_unbiased
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -167,4 +168,4 @@ def _tensor(name: str, path: Path, merge: Callable[[], torch.Tensor] | None) -> 
     merged = merge()
     if not torch.isfinite(merged).all():
         raise DataError(f"merging gives values in {name} that are not finite")
-    return merged.bfloat16().contiguous()
+    return round_unbiased(merged, name)

@@ -94,17 +94,19 @@ class Summary:
         """Say in plain words what to look at, the most rows first."""
         found: list[tuple[int, str]] = []
         for reason, rows in self._unjudged.items():
-            found.append((rows, f"{rows:,} rows are UNJUDGED ({reason}): {_unjudged_help(reason)}"))
+            found.append((rows, f"rows UNJUDGED ({reason}): {rows:,}; {_unjudged_help(reason)}"))
         failed = self._verdicts["FAIL"]
         if failed:
-            found.append((failed, f"{failed:,} rows FAIL: leave them out with a threshold"))
+            found.append((failed, f"rows that FAIL: {failed:,}; leave them out with a threshold"))
         review = self._verdicts["NEEDS_REVIEW"]
         if review:
-            found.append((review, f"{review:,} rows need review: read some before you keep them"))
+            found.append((review, f"rows to review: {review:,}; read some before you keep them"))
         for name in NAMES:
             rows = self._validators[name]["failed"]
             if rows:
-                found.append((rows, f"{rows:,} rows fail the check '{name}': {_CHECK_HELP[name]}"))
+                found.append(
+                    (rows, f"rows that fail the check '{name}': {rows:,}; {_CHECK_HELP[name]}")
+                )
         return [text for _, text in sorted(found, key=lambda item: (-item[0], item[1]))]
 
 

@@ -2,6 +2,8 @@
 
 import json
 import threading
+from pathlib import Path
+from tempfile import mkdtemp
 
 import pytest
 
@@ -70,8 +72,7 @@ def request_for(store, name="one", config=None, inputs=(), **more):
 def execute(store, s3_environment, tmp_path):
 
     def run(request, function=echo, stage=ECHO, before=None, load=None):
-        folder = tmp_path / f"work-{len(list(tmp_path.iterdir()))}"
-        folder.mkdir()
+        folder = Path(mkdtemp(prefix="work-", dir=tmp_path))
         reporter = StepReporter(EventSource("r", request.step), EventStream(""))
         execution = StepExecution(stage, load or (lambda: function), request, folder, reporter)
         if before:

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from graftline.errors import ConfigError, DataError, StoreUnavailable
+from graftline.processes import is_alive
 from graftline.store import EmbeddedStore, Store, server
 from graftline.store.failures import StoreRefused
 
@@ -55,7 +56,7 @@ class User:
 def kill(pid):
     os.kill(pid, signal.SIGKILL)
     until = time.monotonic() + 5
-    while server._is_alive(pid) and time.monotonic() < until:
+    while is_alive(pid) and time.monotonic() < until:
         time.sleep(0.01)
 
 
@@ -87,7 +88,7 @@ def test_it_keeps_its_data_and_stops_with_its_user(home):
         embedded.open("p").put("x", b"1")
         environment = embedded.environment
     assert embedded.process_ids == []
-    assert not server._is_alive(pid)
+    assert not is_alive(pid)
     with pytest.raises(StoreUnavailable, match="not open"):
         _ = embedded.environment
     with EmbeddedStore(home) as again:
@@ -146,7 +147,7 @@ def test_a_server_left_behind_is_used_by_the_next(home):
     user = User(home)
     (pid,) = user.ready()
     user.kill()
-    assert server._is_alive(pid)
+    assert is_alive(pid)
     with EmbeddedStore(home) as embedded:
         assert embedded.process_ids == [pid]
         assert embedded.open().get("from/user").data == b"hello"

@@ -46,7 +46,7 @@ def gc_command(app: App, keep: int, grace_hours: float | None, yes: bool) -> Non
 
     if grace_hours is None:
         grace_hours = 24.0 if app.store_uri else 0.0
-    session = app.session(reading=True, must_exist=True)
+    session = app.session(reading=not yes, must_exist=True)
     app.home.prepare()
     with app.home.lock("gc") as interrupted, session:
         close_interrupted(session, interrupted)

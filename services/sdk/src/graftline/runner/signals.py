@@ -7,6 +7,8 @@ import signal
 import threading
 from typing import TYPE_CHECKING
 
+from graftline.processes import is_alive
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import FrameType
@@ -61,18 +63,8 @@ def _watch(engine: int) -> None:
     """Ask when the engine or the parent is gone; after a minute, do not ask any more."""
     pause = threading.Event()
     parent = os.getppid()  # the engine, or a program that it started
-    while os.getppid() == parent and _lives(engine):
+    while os.getppid() == parent and is_alive(engine):
         pause.wait(_PARENT_POLL_S)
     os.kill(os.getpid(), signal.SIGTERM)
     pause.wait(_GRACE_S)
     os.kill(os.getpid(), signal.SIGKILL)
-
-
-def _lives(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True

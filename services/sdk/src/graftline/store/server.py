@@ -23,6 +23,7 @@ from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 
 from graftline.errors import ConfigError, StoreUnavailable
+from graftline.processes import is_alive
 
 HOST = "127.0.0.1"
 _PARTS = ("master", "volume", "filer", "s3", "admin")
@@ -222,7 +223,7 @@ def wait_until_healthy(pid: int, port: int) -> bool:
     while time.monotonic() < until:
         if is_healthy(port):
             return True
-        if not _is_alive(pid):
+        if not is_alive(pid):
             return False
         time.sleep(_POLL_S)
     return False
@@ -291,20 +292,8 @@ def stop(pids: list[int], ports: Ports) -> None:
 
 def _wait(pids: list[int], timeout_s: float) -> None:
     until = time.monotonic() + timeout_s
-    while time.monotonic() < until and any(_is_alive(pid) for pid in pids):
+    while time.monotonic() < until and any(is_alive(pid) for pid in pids):
         time.sleep(_POLL_S)
-
-
-def _is_alive(pid: int) -> bool:
-    with suppress(ChildProcessError):
-        os.waitpid(pid, os.WNOHANG)
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
 
 
 def _send(pid: int, number: int) -> None:
