@@ -27,6 +27,7 @@ class Cleaning:
         kept_keys: Steps that stay.
         removed_keys: Steps that go.
         removed_sources: Digests of sources, sent by `graftline submit`, that go.
+        removed_answers: How many cached answers of language models go.
         bytes: What that frees in the store.
         local_bytes: What it frees in the home folder; 0 in a dry run.
     """
@@ -38,6 +39,7 @@ class Cleaning:
     kept_keys: tuple[str, ...]
     removed_keys: tuple[str, ...]
     removed_sources: tuple[str, ...]
+    removed_answers: int
     bytes: int
     local_bytes: int
 
@@ -47,7 +49,13 @@ class Cleaning:
 
 
 def clean(
-    session: StoreSession, home: Home, *, keep_runs: int, grace: timedelta, dry_run: bool
+    session: StoreSession,
+    home: Home,
+    *,
+    keep_runs: int,
+    grace: timedelta,
+    answers: timedelta | None,
+    dry_run: bool,
 ) -> Cleaning:
     """Remove what only older runs need.
 
@@ -57,12 +65,15 @@ def clean(
         keep_runs: How many runs to keep, the newest.
         grace: How long anything in the store stays at least: it may belong to a run, elsewhere,
             that is not recorded yet.
+        answers: How old a cached answer may become; `None` keeps all.
         dry_run: Only count.
 
     Raises:
         GraftlineError: The store cannot be read or written.
     """
-    report = collect_garbage(session.store, keep_runs=keep_runs, grace=grace, dry_run=dry_run)
+    report = collect_garbage(
+        session.store, keep_runs=keep_runs, grace=grace, dry_run=dry_run, cached=answers
+    )
     local_bytes = 0
     if not dry_run:
         for run in report.removed_runs:
@@ -78,6 +89,7 @@ def clean(
         tuple(report.kept_keys),
         tuple(report.removed_keys),
         tuple(report.removed_sources),
+        report.removed_values,
         report.bytes,
         local_bytes,
     )

@@ -138,6 +138,18 @@ def test_gc_first_says_and_then_removes(trials: Trials) -> None:
     assert trials.run("--until", "both", "--json").json["built"] == ["left", "both"]
 
 
+def test_gc_takes_old_answers_if_asked(trials: Trials) -> None:
+    trials.run("--until", "left", "--quiet")
+    trials.store.put("cache/llm/k", b"paid for")
+    assert "answers" not in trials.call("gc", "--grace-hours", "0", "--answers-days", "1").out
+    said = trials.call("gc", "--answers-days", "0").out
+    assert "would go: 0 runs, 0 steps, 1 answer, 8 bytes" in said
+    assert (
+        "gone: 0 runs, 0 steps, 1 answer, 8 bytes"
+        in trials.call("gc", "--answers-days", "0", "--yes").out
+    )
+
+
 def test_stages_and_recipes_are_listed(trials: Trials) -> None:
     assert "Makes lines." in trials.call("stages").out
     one = trials.call("stages", "trial", "--json").json
@@ -154,9 +166,11 @@ def test_reading_needs_no_right_to_write(built: Trials, monkeypatch: pytest.Monk
     for name in ("put", "put_new", "replace", "delete"):
         monkeypatch.setattr(Store, name, refused)
     recipe = str(graftline_trials.RECIPE)
-    for words in (["runs"], ["show", "both"], ["lineage", "both"], ["verify"], ["plan", recipe]):
+    reading = (["runs"], ["show", "both"], ["lineage", "both"], ["verify"], ["gc"])
+    for words in (*reading, ["plan", recipe]):
         called = built.call(*words)
         assert called.code == 0, called.err
+    assert "AccessDenied" in built.call("gc", "--yes").err
     assert "AccessDenied" in built.call("run", recipe).err
 
 

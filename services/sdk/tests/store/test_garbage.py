@@ -53,6 +53,18 @@ def test_what_no_run_reaches_goes_and_the_rest_stays(store, make_step, publish, 
     assert store.get("cache/llm/k").data == b"paid for"
 
 
+def test_cached_values_go_by_age_and_only_if_asked(store, names):
+    store.put("cache/llm/k", b"paid for")
+    assert collect(store).removed_values == 0
+    assert collect(store, cached=timedelta(hours=1)).removed_values == 0
+    assert names() == {"cache/llm/k"}
+    assert collect(store, cached=NO_GRACE, dry_run=True).removed_values == 1
+    assert names() == {"cache/llm/k"}
+    gone = collect(store, cached=NO_GRACE)
+    assert (gone.removed_values, gone.objects, gone.bytes) == (1, 1, 8)
+    assert names() == set()
+
+
 def test_sent_sources_stay_as_long_as_a_kept_run_names_them(
     store, make_step, publish, save_run, names
 ):

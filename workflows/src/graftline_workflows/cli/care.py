@@ -28,15 +28,24 @@ if TYPE_CHECKING:
     type=click.FloatRange(min=0),
     help="Leave what is younger than this (0 in the embedded store, else 24).",
 )
+@click.option(
+    "--answers-days",
+    type=click.FloatRange(min=0),
+    metavar="DAYS",
+    help="Also language models' answers older than this (all are kept: they were paid for).",
+)
 @click.option("--yes", is_flag=True, help="Remove it; without, only say what would go.")
 @shared_options
-def gc_command(app: App, keep: int, grace_hours: float | None, yes: bool) -> None:
+def gc_command(
+    app: App, keep: int, grace_hours: float | None, answers_days: float | None, yes: bool
+) -> None:
     """Throw away what no kept run needs; first only says what that would be.
 
     \b
     Examples:
       graftline gc --keep 5          what would go
       graftline gc --keep 5 --yes    let it go
+      graftline gc --answers-days 90 --yes    and answers of three months ago
     """  # noqa: D301 - click reads \b as a control character
     from datetime import timedelta
 
@@ -51,7 +60,10 @@ def gc_command(app: App, keep: int, grace_hours: float | None, yes: bool) -> Non
     with app.home.lock("gc") as interrupted, session:
         close_interrupted(session, interrupted)
         grace = timedelta(hours=grace_hours)
-        cleaning = clean(session, app.home, keep_runs=keep, grace=grace, dry_run=not yes)
+        answers = None if answers_days is None else timedelta(days=answers_days)
+        cleaning = clean(
+            session, app.home, keep_runs=keep, grace=grace, answers=answers, dry_run=not yes
+        )
     if app.json:
         app.print_json(cleaning.as_json())
     else:

@@ -30,6 +30,6 @@ def line(console: Console, text: str = "") -> None:
     console.print(text, highlight=False)
 
 
-def count_steps(count: int) -> str:
+def counted(count: int, what: str) -> str:
     """Give `1 step`, `5 steps`."""
-    return f"{count} step" if count == 1 else f"{count} steps"
+    return f"{count:,} {what}" if count == 1 else f"{count:,} {what}s"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from rich.markup import escape
 from rich.table import Table
 
-from graftline_workflows.cli.console import SHORT_KEY, count_steps, line
+from graftline_workflows.cli.console import SHORT_KEY, counted, line
 from graftline_workflows.engine.meter import duration, quantity
 
 if TYPE_CHECKING:
@@ -76,13 +76,20 @@ def _cost(manifest: Manifest) -> str:
 
 def print_cleaning(console: Console, cleaning: Cleaning) -> None:
     """Say what would go, or went."""
-    runs, steps = len(cleaning.removed_runs), len(cleaning.removed_keys)
-    sources = f"{len(cleaning.removed_sources)} sent sources, " if cleaning.removed_sources else ""
-    what = f"{runs} runs, {count_steps(steps)}, {sources}{cleaning.bytes:,} bytes"
-    kept = f"kept: {len(cleaning.kept_runs)} runs, {count_steps(len(cleaning.kept_keys))}"
+    gone = [
+        counted(len(cleaning.removed_runs), "run"),
+        counted(len(cleaning.removed_keys), "step"),
+    ]
+    if cleaning.removed_sources:
+        gone.append(counted(len(cleaning.removed_sources), "sent source"))
+    if cleaning.removed_answers:
+        gone.append(counted(cleaning.removed_answers, "answer"))
+    what = ", ".join([*gone, f"{cleaning.bytes:,} bytes"])
+    runs = counted(len(cleaning.kept_runs), "run")
+    kept = f"kept: {runs}, {counted(len(cleaning.kept_keys), 'step')}"
     if cleaning.dry_run:
         line(console, f"would go: {what} ({kept})")
-        if runs or steps or cleaning.bytes:
-            line(console, f"to let it go: graftline gc --keep {cleaning.keep_runs} --yes")
+        if cleaning.removed_runs or cleaning.removed_keys or cleaning.bytes:
+            line(console, "to let it go: the same command with --yes")
     else:
         line(console, f"gone: {what} ({kept})")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.markup import escape
 
-from graftline_workflows.cli.console import SHORT_KEY, count_steps, line
+from graftline_workflows.cli.console import SHORT_KEY, counted, line
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -23,7 +23,7 @@ def print_header(
     line(console, f"{_title(plan.recipe, plan.profile)} · run {run} · store {escape(store)}")
     for warning in resolved.warnings:
         line(console, f"  [yellow]warning:[/] {escape(warning)}")
-    line(console, f"{count_steps(len(plan.steps))}, {cached} cached")
+    line(console, f"{counted(len(plan.steps), 'step')}, {cached} cached")
 
 
 def print_plan(console: Console, plan: plan_pb2.Plan, store: str, resolved: ResolvedRecipe) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from graftline.store.failures import translated
 from graftline.store.manifests import Manifests
 from graftline.store.names import (
+    CACHE,
     PROBE,
     SOURCES,
     STEPS,
@@ -48,6 +49,7 @@ class GcReport:
         removed_runs: Runs whose records and logs go.
         removed_keys: Steps that go whole.
         removed_sources: Digests of sent sources that go.
+        removed_values: How many cached values go.
         objects: How many objects go, in all.
         bytes: Their size.
         uploads: Unfinished multipart uploads that go.
@@ -59,6 +61,7 @@ class GcReport:
     removed_runs: list[str] = field(default_factory=list)
     removed_keys: list[str] = field(default_factory=list)
     removed_sources: list[str] = field(default_factory=list)
+    removed_values: int = 0
     objects: int = 0
     bytes: int = 0
     uploads: int = 0
@@ -72,14 +75,16 @@ def collect_garbage(
     dry_run: bool = True,
     grace: timedelta = DEFAULT_GRACE,
     abandoned: timedelta = DEFAULT_ABANDONED,
+    cached: timedelta | None = None,
 ) -> GcReport:
     """Remove steps, blobs, checkpoints, logs and sent sources that no kept run reaches.
 
     Kept are the keys of kept run records and all that their manifests' inputs lead to. A record
     is kept if it is among the newest `keep_runs`, or began since `since`, or says that its run
     goes on (unless it has said so for longer than `abandoned`); with neither given, all are. What
-    is younger than `grace` stays too: it may belong to a run that is not recorded yet. The cache
-    stays.
+    is younger than `grace` stays too: it may belong to a run that is not recorded yet. No run names
+    what is in the cache (language models' answers): it goes by age alone, and only if an age is
+    given.
 
     Args:
         store: The store.
@@ -88,6 +93,7 @@ def collect_garbage(
         dry_run: Only count.
         grace: How long anything stays at least.
         abandoned: After how long a run that never ended is taken for dead.
+        cached: How old a cached value may become; `None` keeps all.
 
     Raises:
         DataError: A run record cannot be read: what it keeps is not known, nothing is removed.
@@ -123,6 +129,11 @@ def collect_garbage(
         doomed += store.list(run_prefix(record.run))
         doomed += store.list(record_name(record.run))
     doomed += [item for item in store.list(PROBE) if collection.is_old(item)]
+    if cached is not None:
+        oldest = utc_now() - cached
+        values = [item for item in store.list(CACHE) if item.modified < oldest]
+        report.removed_values = len(values)
+        doomed += values
     report.objects = len(manifests) + len(doomed)
     report.bytes = sum(item.size for item in [*manifests, *doomed])
     uploads = collection.unfinished_uploads()
