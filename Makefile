@@ -6,6 +6,7 @@ RECIPE    ?= json-extraction
 PROFILE   ?= cpu
 PIP_FLAGS ?= -q
 E2E       ?= e2e
+JOBS      ?= 3
 
 STAGES    := model ingest chunk generate judge curate format train evaluate export report
 PACKAGES  := services/sdk $(STAGES:%=services/%) services/llm services/index workflows
@@ -37,11 +38,11 @@ venv: $(VENV)/.ready ## Prepare .venv
 run: $(VENV)/.ready ## Run a recipe end to end (RECIPE=json-extraction PROFILE=cpu)
 	$(BIN)/graftline run $(RECIPE) --profile $(PROFILE)
 
-test: $(VENV)/.ready ## The fast tests
-	$(BIN)/python -m pytest -m "not slow and not fault and not e2e and not e2e_full and not bench"
+test: $(VENV)/.ready ## The fast tests (JOBS=3 at once: most of them wait)
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile -m "not slow and not fault and not e2e and not e2e_full and not bench"
 
 slow: $(VENV)/.ready ## The tests that train, export and evaluate for real
-	$(BIN)/python -m pytest -m slow
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m slow
 
 fault: $(VENV)/.ready ## Kill things at random moments, many times
 	$(BIN)/python -m pytest -m fault

@@ -60,9 +60,9 @@ def measure(options: argparse.Namespace, work: Path) -> dict[str, Any]:
         torch.set_num_threads(options.threads)
     examples = make_examples(work / "examples", options.rows)
     folder = options.model or make_model(work / "model")
-    tokenizer = loading.load_tokenizer(folder)
+    chat = loading.load_chat(folder)
     model = loading.load_model(folder, options.dtype, torch.device("cpu"))
-    stop = stop_tokens(tokenizer, model)
+    stop = stop_tokens(chat, model)
     rows = read_eval_rows(examples, ["eval"], None)
     schema = json.loads(SCHEMA.read_text(encoding="utf-8"))
     shown = make_few_shot(schema, read_train_pool(examples), 3)
@@ -74,7 +74,7 @@ def measure(options: argparse.Namespace, work: Path) -> dict[str, Any]:
         "variants": {},
     }
     for variant in options.variants:
-        prompts = make_prompts(tokenizer, rows, shown if variant == "few_shot" else None, 8000)
+        prompts = make_prompts(chat, rows, shown if variant == "few_shot" else None, 8000)
         order = sorted(range(len(rows)), key=lambda row: (len(prompts.rests[row]), row))
         rests = [prompts.rests[row] for row in order]
         results["variants"][variant] = race(

@@ -8,6 +8,10 @@ Beside it stands the provider's own library, used as its documentation shows: on
 server, requests dealt out evenly in advance through a semaphore of the same size. In the last row
 the servers refuse with a 429 what they cannot take, and the client has to find out what they can.
 
+Then the real thing: llama.cpp servers of the small model (`graftline_llm serve`, one a core, as the
+local engine starts them), in tokens written a second. Both ways send the same requests, in turns,
+with as many in flight as the servers have slots; what they differ by is what the client costs.
+
     python tests/bench/bench_llm.py [--seconds 5] [--latency 0.25] [--slots 4] [--json FILE]
 """
 
@@ -18,6 +22,7 @@ import asyncio
 import json
 import os
 import resource
+import statistics
 import subprocess
 import sys
 import time
@@ -29,9 +34,13 @@ from graftline.domain.answers import TextAnswer
 from graftline.llm.config import Endpoint, LlmConfig, LlmRuntime
 from graftline.llm.request import LlmReply, LlmRequest, Message
 from graftline.llm.session import LlmSession
+from graftline.llm.totals import Totals
 
 TARGET = 0.95
-CONFIG = LlmConfig(model="bench", max_tokens=64)
+CONFIG = LlmConfig(model="bench", max_tokens=64, corrections=0)
+# In turns, so that what else the machine does meets both alike; each comes after each as often.
+TURNS = ("ours", "library", "library", "ours", "ours", "library")
+REAL_REQUESTS = 16
 PROMPT = "Write three questions and answers about this paragraph. " + "Some words of a text. " * 40
 
 
@@ -49,8 +58,24 @@ def server(latency: float, slots: int, *, reject: bool) -> Iterator[str]:
             process.kill()
 
 
-def ours(urls: list[str], in_flight: int, count: int) -> tuple[float, dict[str, float]]:
-    """Seconds that the client takes for `count` requests, and its figures."""
+@contextmanager
+def llama_cpp(slots: int) -> Iterator[list[str]]:
+    """Real servers of a small model, one a core, in a process of their own; gives their urls."""
+    command = [sys.executable, "-m", "graftline_llm", "serve", "--address", "127.0.0.1:0"]
+    replicas = min(os.cpu_count() or 1, 4)
+    command += ["--replicas", str(replicas), "--slots", str(slots), "--threads", "1"]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    ) as process:
+        try:
+            assert process.stdout is not None
+            yield json.loads(process.stdout.readline())["urls"]
+        finally:
+            process.kill()
+
+
+def ours(urls: list[str], in_flight: int, count: int) -> tuple[float, Totals]:
+    """Seconds that the client takes for `count` requests, and its accounts."""
     runtime = LlmRuntime(
         endpoints=[Endpoint(url=url, max_concurrency=in_flight) for url in urls], attempts=50
     )
@@ -60,36 +85,40 @@ def ours(urls: list[str], in_flight: int, count: int) -> tuple[float, dict[str, 
     )
     with LlmSession(CONFIG, runtime) as llm:
         start = time.perf_counter()
-        replies = sum(isinstance(answer, LlmReply) for _, answer in llm.answer_all(requests))
+        answers = [answer for _, answer in llm.answer_all(requests)]
         seconds = time.perf_counter() - start
-        assert replies == count
-        return seconds, llm.totals.figures()
+        # A real model is cut off at its last token; that is an answer here.
+        given = [isinstance(a, LlmReply) or a.reason == "truncated" for a in answers]
+        assert sum(given) == count
+        return seconds, llm.totals
 
 
-def by_hand(urls: list[str], in_flight: int, count: int) -> float:
-    """Seconds that the library alone takes."""
+def by_hand(urls: list[str], in_flight: int, count: int) -> tuple[float, int]:
+    """Seconds that the library alone takes, and the tokens that were written."""
     import openai
 
-    async def run() -> float:
+    async def run() -> tuple[float, int]:
         clients = [openai.AsyncOpenAI(api_key="none", base_url=url) for url in urls]
         gates = [asyncio.Semaphore(in_flight) for _ in urls]
 
-        async def ask(number: int) -> None:
+        async def ask(number: int) -> int:
             which = number % len(urls)
             async with gates[which]:
-                await clients[which].chat.completions.create(
+                answer = await clients[which].chat.completions.create(
                     model="bench",
                     max_tokens=64,
                     temperature=0.0,
                     messages=[{"role": "user", "content": f"{PROMPT} {number}"}],
                 )
+                assert answer.usage is not None
+                return answer.usage.completion_tokens
 
         start = time.perf_counter()
-        await asyncio.gather(*(ask(number) for number in range(count)))
+        written = await asyncio.gather(*(ask(number) for number in range(count)))
         seconds = time.perf_counter() - start
         for client in clients:
             await client.close()
-        return seconds
+        return seconds, sum(written)
 
     return asyncio.run(run())
 
@@ -111,7 +140,7 @@ def measure(
     with ExitStack() as stack:
         urls = [stack.enter_context(server(latency, slots, reject=reject)) for _ in range(servers)]
         before = time.process_time()
-        took, figures = ours(urls, 2 * slots, count)
+        took, totals = ours(urls, 2 * slots, count)
         cpu = time.process_time() - before
     row: dict[str, object] = {
         "servers": servers,
@@ -119,7 +148,7 @@ def measure(
         "requests": count,
         "capacity_per_s": capacity,
         "ours": rate(count, took, capacity),
-        "retries": figures["llm_retries"],
+        "retries": totals.retries,
         "ours_cpu_ms_per_request": round(1000 * cpu / count, 2),
     }
     if not reject:
@@ -127,9 +156,33 @@ def measure(
             urls = [
                 stack.enter_context(server(latency, slots, reject=False)) for _ in range(servers)
             ]
-            took = by_hand(urls, 2 * slots, count)
+            took, _ = by_hand(urls, 2 * slots, count)
         row["library"] = rate(count, took, capacity)
     return row
+
+
+def measure_real(slots: int) -> dict[str, object]:
+    """Give the tokens a second of both ways on real servers: each turn's, and the medians."""
+    rates: dict[str, list[float]] = {"ours": [], "library": []}
+    with llama_cpp(slots) as urls:
+        by_hand(urls, slots, slots * len(urls))  # the prompt's beginning is read by every slot
+        for way in TURNS:
+            if way == "ours":
+                seconds, totals = ours(urls, slots, REAL_REQUESTS)
+                tokens = totals.output_tokens or 0
+            else:
+                seconds, tokens = by_hand(urls, slots, REAL_REQUESTS)
+            rates[way].append(round(tokens / seconds, 1))
+    middle = {way: statistics.median(found) for way, found in rates.items()}
+    return {
+        "servers": len(urls),
+        "slots": slots,
+        "requests": REAL_REQUESTS,
+        "tokens_per_s": rates,
+        "ours": middle["ours"],
+        "library": middle["library"],
+        "share": round(middle["ours"] / middle["library"], 4),
+    }
 
 
 def main() -> None:
@@ -156,9 +209,15 @@ def main() -> None:
             assert isinstance(found, dict)
             cells.append(f"{found['per_s']:>{width}} {found['share']:>7}")
         print(*cells, f"{row['retries']:>8} {row['ours_cpu_ms_per_request']:>7}")
+    real = measure_real(options.slots)
+    print(
+        f"llama.cpp, {real['servers']} servers of {real['slots']} slots, tokens/s:"
+        f" ours {real['ours']}, library {real['library']}, share {real['share']}"
+    )
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     result: dict[str, object] = {
         "rows": rows,
+        "llama_cpp": real,
         "target": TARGET,
         "latency_s": options.latency,
         "slots": options.slots,

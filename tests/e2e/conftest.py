@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent))
+sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1])]
 
 from graftline_e2e import Installation, Run, missing  # noqa: E402 - found by the line above
 

@@ -10,6 +10,7 @@ import sys
 from typing import TYPE_CHECKING
 
 import pytest
+from handbook import handbook
 
 from graftline_e2e import Run, digests
 
@@ -21,28 +22,17 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1800)]
 
 GRAFTLINE = (sys.executable, "-m", "graftline_workflows.cli.main")
+# Else a small model asks of a short text: what is the answer to this question?
+PROMPT = "Ask {count} question about a fact in this text. Name the thing that it is about."
 SMALL = (
     *("--set", "chunk.size=220", "--set", "chunk.min_size=100"),
-    *("--set", "generate.max_tokens=90", "--set", "judge.max_tokens=60"),
+    *("--set", f"generate.task.prompt={PROMPT!r}"),
+    *("--set", "generate.max_tokens=128", "--set", "judge.max_tokens=100"),
     *("--set", "generate.task.request.corrections=0", "--set", "judge.request.corrections=0"),
-    *("--set", "judge.calibration={rows: 0}"),
+    *("--set", "judge.max_issues=0", "--set", "judge.max_remark=40"),
+    *("--set", "judge.calibration={rows: 4}"),
     *("--set", "curate.operations=[{op: dedupe}, {op: sample, limits: {train: 14, eval: 6}}]"),
 )
-
-
-def handbook(folder: Path) -> Path:
-    """Write documents that make more than one unit of chunks (64) to be asked about."""
-    folder.mkdir()
-    for document in range(6):
-        sections = [
-            f"## Valve {document}-{number}\n\nValve {document}-{number} opens at {number + 2} bar. "
-            f"It is tested every {number + 1} weeks by team {document + 1}, in hall {number % 4}. "
-            f"Its spare part has the number {1000 * document + number}."
-            for number in range(11)
-        ]
-        text = f"# Hall {document}\n\n" + "\n\n".join(sections) + "\n"
-        (folder / f"hall-{document}.md").write_text(text)
-    return folder
 
 
 def graftline(environment: dict[str, str], *words: str) -> subprocess.CompletedProcess[str]:
@@ -83,10 +73,13 @@ def test_what_the_other_recipe_has_built_is_not_built_again(first_run: Run, run:
     assert "model" not in run.steps
 
 
-def test_two_ranks_share_the_asking_and_both_are_busy(installation: Installation, run: Run):
-    selector = f"workflows.argoproj.io/workflow={run.name},graftline.dev/step=generate"
+@pytest.mark.parametrize(("step", "what"), [("generate", "chunks"), ("judge", "rows")])
+def test_two_ranks_share_the_asking_and_both_are_busy(
+    installation: Installation, run: Run, step: str, what: str
+):
+    selector = f"workflows.argoproj.io/workflow={run.name},graftline.dev/step={step}"
     said = installation.kubectl("logs", "-l", selector, "-c", "main", "--tail=-1")
-    shares = re.findall(r"rank (\d) has done its (\d+) of (\d+) chunks", said)
+    shares = re.findall(rf"rank (\d) has done its (\d+) of (\d+) {what}", said)
     assert {rank for rank, _, _ in shares} == {"0", "1"}, said
     assert all(int(part) > 0 for _, part, _ in shares), said
     assert sum(int(part) for _, part, _ in shares) == int(shares[0][2]), said

@@ -136,6 +136,13 @@ class Bench:
         )
         (folder / "request.binpb").write_bytes(request.SerializeToString())
 
+    def accounts(self) -> tuple[float, ...]:
+        """Give what the committed manifest says was asked and paid."""
+        manifest = self.manifests.lookup(self.key).manifest
+        assert manifest is not None
+        figures = (manifest.figures[name] for name in ("llm_requests", "llm_cached"))
+        return (*figures, manifest.cost.input_tokens, manifest.cost.output_tokens)
+
     def start(self, environment: dict[str, str]) -> subprocess.Popen[bytes]:
         """Start the step."""
         command = [sys.executable, "-m", f"graftline_{self.case.stage}", "run"]
@@ -225,3 +232,4 @@ def test_what_is_finished_is_never_asked_again(
     assert set(times) == {str(number) for number in range(ROWS)}
     assert sum(times.values()) - ROWS <= len(moments) * UNDER_WAY
     assert bench.digests() == calm.digests()
+    assert bench.accounts() == calm.accounts()

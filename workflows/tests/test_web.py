@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -27,6 +28,7 @@ class Site:
     def __init__(self) -> None:
         self.pages: dict[str, tuple[int, dict[str, str], bytes]] = {}
         self.statuses: list[int] = []
+        self.accepted: list[str | None] = []
         site = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -35,6 +37,7 @@ class Site:
                 if headers.get("ETag") and self.headers.get("If-None-Match") == headers["ETag"]:
                     status, body = 304, b""
                 site.statuses.append(status)
+                site.accepted.append(self.headers.get("Accept-Encoding"))
                 self.send_response(status)
                 for name, value in {"Content-Length": str(len(body)), **headers}.items():
                     self.send_header(name, value)
@@ -83,6 +86,15 @@ def test_what_is_the_same_is_not_sent_again_and_what_changed_is(site: Site, file
     # A file that somebody cut off here is no reason to believe the server's 304.
     path.write_bytes(b"#")
     assert files.fetch(f"{site.url}/a.md").read_bytes() == PAGE * 2
+
+
+def test_a_packed_file_stays_packed_and_a_packed_page_does_not(site: Site, files: WebFiles):
+    """Some servers say of a .gz file that it is encoded, and send it so whatever was asked for."""
+    packed = gzip.compress(PAGE)
+    site.pages["/a.md.gz"] = site.pages["/a.md"] = (200, {"Content-Encoding": "gzip"}, packed)
+    assert files.fetch(f"{site.url}/a.md.gz").read_bytes() == packed
+    assert files.fetch(f"{site.url}/a.md").read_bytes() == PAGE
+    assert site.accepted == ["identity", "identity"]
 
 
 def test_notes_that_make_no_sense_are_no_notes(site: Site, files: WebFiles):

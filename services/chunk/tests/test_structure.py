@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pyarrow.parquet as pq
 import pytest
 
 PROSE = "This is a sentence of some length. Here is another one, a little longer than that. "
@@ -152,6 +153,18 @@ def test_pages_and_titles_are_told(document, chunk):
     assert len(set(metas)) == 4
 
 
+def test_headings_count_towards_a_batch(markdown, chunk):
+    """Chunks of a few letters beneath long headings: a batch of them is still of a few MB."""
+    headings = "\n\n".join(f"{'#' * level} {level}{'h' * 299}" for level in range(1, 7))
+    title = "t" * 300
+    done = chunk([markdown(f"{headings}\n\n{'word ' * 18_000}", title=title)], size=10, overlap=0)
+    (file,) = done.run.outputs["chunks"].iterdir()
+    footer = pq.read_metadata(file)
+    groups = [footer.row_group(n).num_rows for n in range(footer.num_row_groups)]
+    assert sum(groups) == len(done.chunks) > 9000 > groups[0] > 7000
+    assert groups[0] % 2048
+
+
 def test_a_heading_path_forgets_what_it_leaves(markdown, chunk):
     text = "\n\n".join(
         f"{mark} {name}\n\n{PROSE * 4}"
@@ -160,3 +173,16 @@ def test_a_heading_path_forgets_what_it_leaves(markdown, chunk):
     done = chunk([markdown(text)], size=350, overlap=0)
     paths = [row["headings"] for row in done.chunks if row["text"].startswith("#")]
     assert paths == [["A"], ["A", "A.x"], ["A", "A.b"], ["B"], ["B", "B.a"]]
+
+
+def test_a_heading_or_title_without_end_is_not_repeated_whole(markdown, chunk):
+    long = "word " * 400
+    text = f"# {long.strip()}\n\n{PROSE * 20}"
+    done = chunk([markdown(text, title=long)], size=500)
+    assert len(done.chunks) > 4
+    assert {len(row["headings"][0]) for row in done.chunks} == {300}
+    assert {row["headings"][0] for row in done.chunks} == {f"{long[:299]}…"}
+    assert {row["meta"] for row in done.chunks} == {f'{{"title":"{long[:299]}…"}}'}
+    whole = chunk([markdown(f"# {'x' * 300}\n\n{PROSE}", title="y" * 300)])
+    assert whole.chunks[0]["headings"] == ["x" * 300]
+    assert whole.chunks[0]["meta"] == f'{{"title":"{"y" * 300}"}}'

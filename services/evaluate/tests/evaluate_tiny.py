@@ -12,6 +12,9 @@ from peft import LoraConfig, get_peft_model
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
+from graftline.domain.template import ChatTemplate
+from graftline_evaluate.chat import Chat
+
 CHATML = (
     "{% for message in messages %}<|im_start|>{{ message['role'] }}\n{{ message['content'] }}"
     "<|im_end|>\n{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
@@ -33,6 +36,10 @@ def make_tokenizer():
     fast.add_tokens([ANSWER])
     fast.chat_template = CHATML
     return fast
+
+
+def make_chat(template=CHATML):
+    return Chat(make_tokenizer(), ChatTemplate({"default": template}, {}))
 
 
 def make_model(vocabulary, *, seed=0, context=1024):

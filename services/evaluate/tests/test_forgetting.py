@@ -141,12 +141,12 @@ def test_a_baseline_with_another_probe_is_refused(
 
 
 def test_texts_that_cannot_be_used_are_refused(tiny):
-    tokenizer = tiny.make_tokenizer()
+    chat = tiny.make_chat()
     with pytest.raises(DataError, match="text 2 of the forgetting probe has a single token"):
-        probe_targets(tokenizer, [{"text": "ab"}, {"text": "a"}], 100)
+        probe_targets(chat, [{"text": "ab"}, {"text": "a"}], 100)
     texts = [{"text": "a" * 100}, {"text": "a" * 101}]
     with pytest.raises(DataError, match="1 texts of the forgetting probe .* text 2: 101 tok") as e:
-        probe_targets(tokenizer, texts, 100)
+        probe_targets(chat, texts, 100)
     assert e.value.hint == (
         "give shorter ones as forgetting.texts, or set forgetting.use to false, in baseline and "
         "adapted alike"

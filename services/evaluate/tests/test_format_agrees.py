@@ -13,6 +13,7 @@ from graftline.domain.chat_templates import FAMILIES, with_begin
 from graftline.domain.examples import example, message
 from graftline.testkit.local import run_stage
 from graftline_evaluate.dataset import read_eval_rows
+from graftline_evaluate.loading import load_chat
 from graftline_evaluate.prompts import make_prompts
 from graftline_evaluate.targets import gold_targets
 
@@ -59,11 +60,19 @@ CALLING = (
     "{{- '<|im_end|>\\n' -}}{%- endfor -%}"
     "{%- if add_generation_prompt -%}{{ '<|im_start|>assistant\\n' }}{%- endif -%}"
 )
+# As SmolLM3: it asks for the day and nothing else.
+DATED = (
+    "{{- '<|im_start|>system\\nToday: ' + strftime_now('%d %B %Y') + '<|im_end|>\\n' -}}"
+    "{%- for m in messages -%}"
+    "{{- '<|im_start|>' + m['role'] + '\\n' + m['content'] + '<|im_end|>\\n' -}}{%- endfor -%}"
+    "{%- if add_generation_prompt -%}{{ '<|im_start|>assistant\\n' }}{%- endif -%}"
+)
 TEMPLATES = {
     **{name: (with_begin(family, begins=True), family.marks) for name, family in FAMILIES.items()},
     "moving system": (MOVING, ()),
     "thinking": (THINKING, ("<|im_start|>", "<|im_end|>")),
     "without end": (WITHOUT_END, ()),
+    "dated": (DATED, ("<|im_start|>", "<|im_end|>")),
     "calling": (CALLING, ("<|im_start|>", "<|im_end|>")),
 }
 
@@ -133,8 +142,6 @@ def test_what_counts_is_what_is_learned(tmp_path, name, make):
     descriptor = pytest.importorskip(
         "graftline_format.descriptor", reason="graftline-format is not installed beside evaluate"
     )
-    from transformers import AutoTokenizer
-
     model = write_model(tmp_path / "model", make, *TEMPLATES[name])
     rows = [make_call()] if name == "calling" else make_rows()
     examples = evaluate_rows.write_examples(tmp_path / "examples", rows)
@@ -149,9 +156,9 @@ def test_what_counts_is_what_is_learned(tmp_path, name, make):
     assert run.result.rejected.keys() <= {"answer-joins-prompt"}
     assert len(learned) >= len(rows) - 4
 
-    tokenizer = AutoTokenizer.from_pretrained(model)
+    chat = load_chat(model)
     asked = read_eval_rows(examples, ["eval"], None)
-    targets = gold_targets(asked, make_prompts(tokenizer, asked, None, 5000, with_gold=True), 5000)
+    targets = gold_targets(asked, make_prompts(chat, asked, None, 5000, with_gold=True), 5000)
     apart = 0
     for index, row in enumerate(asked):
         if row.id not in learned:
@@ -159,8 +166,8 @@ def test_what_counts_is_what_is_learned(tmp_path, name, make):
         tokens = [*targets.prefix, *targets.rests[index]]
         start = len(targets.prefix) + targets.starts[index]
         assert (tokens, list(range(start, len(tokens)))) == learned[row.id], row.gold
-        text = tokenizer.decode(tokens, clean_up_tokenization_spaces=False)
-        apart += tokenizer(text, add_special_tokens=False)["input_ids"] != tokens
+        text = chat.tokenizer.decode(tokens, clean_up_tokenization_spaces=False)
+        apart += chat.tokens_of(text) != tokens
     # Rows of both ways of tokenising are among them, where a template ends with a line break.
     if make is byte_level and name in {"alpaca", "chatml", "llama", "gemma", "qwen"}:
         assert 0 < apart < len(learned)

@@ -26,8 +26,9 @@ def test_the_common_prefix(prefix, rests):
 def test_prompts_are_the_templates_text(tmp_path, tiny):
     rows = evaluate_rows.make_rows(4)
     found = read_eval_rows(evaluate_rows.write_examples(tmp_path, rows), ["eval"], None)
-    tokenizer = tiny.make_tokenizer()
-    prompts = make_prompts(tokenizer, found, None, 500)
+    chat = tiny.make_chat()
+    tokenizer = chat.tokenizer
+    prompts = make_prompts(chat, found, None, 500)
     for index, row in enumerate(found):
         tokens = [*prompts.prefix, *prompts.rests[index]]
         assert len(tokens) == prompts.length(index)
@@ -43,17 +44,17 @@ def test_prompts_are_the_templates_text(tmp_path, tiny):
     [(None, None, {2}), ([0, 1], 2, {0, 1, 2}), (0, None, {0, 2})],
 )
 def test_stop_tokens_come_from_everywhere(tiny, generation, config, expected):
-    tokenizer = tiny.make_tokenizer()
+    chat = tiny.make_chat()
     model = SimpleNamespace(
         config=SimpleNamespace(eos_token_id=config),
         generation_config=SimpleNamespace(eos_token_id=generation),
     )
-    assert stop_tokens(tokenizer, model) == expected
+    assert stop_tokens(chat, model) == expected
 
 
 def test_the_templates_own_end_is_a_stop_token(tiny):
-    tokenizer = tiny.make_tokenizer()
-    tokenizer.eos_token = "<pad>"
+    chat = tiny.make_chat()
+    chat.tokenizer.eos_token = "<pad>"
     nothing = SimpleNamespace(eos_token_id=None)
     model = SimpleNamespace(config=nothing, generation_config=nothing)
-    assert stop_tokens(tokenizer, model) == {0, 2}
+    assert stop_tokens(chat, model) == {0, 2}

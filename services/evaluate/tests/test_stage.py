@@ -316,7 +316,7 @@ def test_models_that_cannot_be_used_are_refused(tmp_path, base_inputs, model_fol
     without = tmp_path / "without"
     shutil.copytree(model_folder, without)
     (without / "chat_template.jinja").unlink()
-    with pytest.raises(DataError, match="it has no chat template"):
+    with pytest.raises(ConfigError, match="has no chat template"):
         evaluate(tmp_path / "a", {**base_inputs, "model": without})
     (model := tmp_path / "strict").mkdir()
     shutil.copytree(model_folder, model, dirs_exist_ok=True)

@@ -35,19 +35,20 @@ def make_row(question="why?", gold="Because.", system="Be brief."):
     return EvalRow("r1", "eval", "g", tuple(messages), gold, None)
 
 
-def make_targets(tokenizer, rows, few_shot=None, longest=5000):
-    prompts = make_prompts(tokenizer, rows, few_shot, 5000, with_gold=True)
+def make_targets(chat, rows, few_shot=None, longest=5000):
+    prompts = make_prompts(chat, rows, few_shot, 5000, with_gold=True)
     return gold_targets(rows, prompts, longest)
 
 
-def counted(tokenizer, rows, few_shot=None):
+def counted(chat, rows, few_shot=None):
     """The texts, and what of them counts."""
-    targets = make_targets(tokenizer, rows, few_shot)
+    targets = make_targets(chat, rows, few_shot)
+    decode = chat.tokenizer.decode
     found = []
     for index, (rest, start) in enumerate(zip(targets.rests, targets.starts, strict=True)):
         assert 0 < start < len(rest)
         assert targets.count(index) == len(rest) - start
-        found.append((tokenizer.decode([*targets.prefix, *rest]), tokenizer.decode(rest[start:])))
+        found.append((decode([*targets.prefix, *rest]), decode(rest[start:])))
     return found
 
 
@@ -75,42 +76,40 @@ def counted(tokenizer, rows, few_shot=None):
     ],
 )
 def test_the_answer_and_its_end_count(tiny, template, text, answer):
-    tokenizer = tiny.make_tokenizer()
-    tokenizer.chat_template = template or tiny.CHATML
-    assert counted(tokenizer, [make_row()]) == [(text, answer)]
+    chat = tiny.make_chat(template or tiny.CHATML)
+    assert counted(chat, [make_row()]) == [(text, answer)]
 
 
 @pytest.mark.parametrize("template", [DROPPING, PREFILLING])
 def test_a_template_without_the_answer_is_refused(tiny, template):
-    tokenizer = tiny.make_tokenizer()
-    tokenizer.chat_template = template
+    chat = tiny.make_chat(template)
     with pytest.raises(DataError, match=r"row r1 \(eval\): .* does not write the answer behind"):
-        make_targets(tokenizer, [make_row()])
+        make_targets(chat, [make_row()])
 
 
 def test_no_token_is_across_the_border(tiny):
     """`evaluate_tiny` has one token for the whole of ANSWER; here that begins in the prompt."""
-    tokenizer = tiny.make_tokenizer()
-    tokenizer.chat_template = (
+    chat = tiny.make_chat(
         "{% for m in messages %}{% if m['role'] == 'user' %}{{ m['content'] }}"
         "{% elif m['role'] == 'assistant' %}{{ m['content'] }}<|im_end|>{% endif %}{% endfor %}"
     )
     row = make_row("say " + evaluate_rows.ANSWER[:5], evaluate_rows.ANSWER[5:])
-    assert counted(tokenizer, [row]) == [
+    assert counted(chat, [row]) == [
         (f"say {evaluate_rows.ANSWER}<|im_end|>", f"{evaluate_rows.ANSWER[5:]}<|im_end|>")
     ]
 
 
 def test_rows_share_their_beginning(tiny):
-    tokenizer = tiny.make_tokenizer()
+    chat = tiny.make_chat()
+    decode = chat.tokenizer.decode
     rows = [make_row("why?", "Because."), make_row("why?", "Because it is."), make_row("who?", "I")]
     shown = FewShotPrompt("", (make_row("what?", "That."),))
-    plain = make_targets(tokenizer, rows)
-    assert tokenizer.decode(plain.prefix).endswith("user\nwh")
-    few_shot = make_targets(tokenizer, rows, shown)
-    assert "assistant\nThat.<|im_end|>" in tokenizer.decode(few_shot.prefix)
-    assert [answer for _, answer in counted(tokenizer, rows, shown)] == [
-        answer for _, answer in counted(tokenizer, rows)
+    plain = make_targets(chat, rows)
+    assert decode(plain.prefix).endswith("user\nwh")
+    few_shot = make_targets(chat, rows, shown)
+    assert "assistant\nThat.<|im_end|>" in decode(few_shot.prefix)
+    assert [answer for _, answer in counted(chat, rows, shown)] == [
+        answer for _, answer in counted(chat, rows)
     ]
 
 
@@ -118,7 +117,7 @@ def test_texts_beyond_the_context_are_refused(tiny):
     rows = [make_row(), make_row(gold="x" * 300)]
     told = r"1 prompts with their gold answers are longer than the 200 tokens .*r1 \(eval"
     with pytest.raises(DataError, match=told):
-        make_targets(tiny.make_tokenizer(), rows, None, 200)
+        make_targets(tiny.make_chat(), rows, None, 200)
 
 
 TEXTS = st.lists(

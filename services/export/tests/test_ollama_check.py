@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+from functools import partial
 
 import pytest
 from hypothesis import given, settings
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from graftline.domain.chat_templates import FAMILIES
 from graftline.domain.examples import example, message
 from graftline.domain.rows import EXAMPLES, RowWriter
+from graftline.domain.template import ChatTemplate
 from graftline.errors import ConfigError, DataError
 from graftline.testkit.local import run_stage
 from graftline_export import ollama_check
@@ -243,23 +245,15 @@ def test_a_real_ollama_sees_a_lost_adapter(model, adapter, tmp_path, program, mo
 @pytest.mark.slow
 def test_a_real_ollama_says_every_family(model, tmp_path, program):
     """The Go template of each family's chat template, rendered by Ollama itself."""
-    from jinja2.sandbox import ImmutableSandboxedEnvironment
-
     from graftline_export.gguf_convert import convert
 
     convert(model, tmp_path / "tiny.gguf", "f16", "tiny")
     server = tmp_path / "server"
     server.mkdir()
-    environment = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True)
     with Ollama(program, server, {"num_ctx": 512}) as ollama:
         for name, family in FAMILIES.items():
-            template = environment.from_string(family.template)
-
-            def render_chat(messages, template=template):
-                return template.render(
-                    messages=messages, add_generation_prompt=True, eos_token="</s>"
-                )
-
+            template = ChatTemplate({"default": family.template}, {"eos_token": "</s>"})
+            render_chat = partial(template.render, generation_prompt=True)
             path = tmp_path / f"Modelfile.{name}"
             go = derive(render_chat).go()
             path.write_text(Modelfile("./tiny.gguf", go, "", (), 512, 0).text())

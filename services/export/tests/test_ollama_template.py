@@ -1,14 +1,14 @@
 """Jinja chat templates become Go templates that say the same, or are refused."""
 
 import json
-from functools import cache
+from functools import cache, partial
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from graftline.domain.chat_templates import FAMILIES, with_begin
+from graftline.domain.template import ChatTemplate
 from graftline.errors import DataError
 from graftline_export.go_template import render
 from graftline_export.ollama_template import (
@@ -59,20 +59,8 @@ SPECIAL = [
 
 
 def jinja(template):
-    environment = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True)
-
-    def refuse(message):
-        raise ValueError(message)
-
-    environment.globals["raise_exception"] = refuse
-    compiled = environment.from_string(template)
-
-    def render_chat(messages):
-        return compiled.render(
-            messages=messages, add_generation_prompt=True, bos_token="<s>", eos_token="</s>"
-        )
-
-    return render_chat
+    tokens = {"bos_token": "<s>", "eos_token": "</s>"}
+    return partial(ChatTemplate({"default": template}, tokens).render, generation_prompt=True)
 
 
 @pytest.mark.parametrize(

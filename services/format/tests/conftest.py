@@ -3,6 +3,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import warnings
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -239,6 +240,21 @@ def smollm2(tmp_path_factory) -> Path:
         tokenizer = AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name)
         tokenizer.save_pretrained(folder)
     return folder
+
+
+@pytest.fixture
+def transformers_today(monkeypatch):
+    """Set the day on which transformers renders chat templates."""
+
+    def set_day(day):
+        class Clock(datetime):
+            @classmethod
+            def now(cls, tz=None):
+                return cls(day.year, day.month, day.day)
+
+        monkeypatch.setattr("transformers.utils.chat_template_utils.datetime", Clock)
+
+    return set_day
 
 
 @pytest.fixture

@@ -73,6 +73,24 @@ SCHEMAS = {
     "prompt-completion": strict({"prompt": TEXT, "completion": TEXT}),
 }
 FORMATS = list(SCHEMAS)
+PAIR = {
+    "source_file": "guide/time.md",
+    "file_name": "time.md",
+    "file_type": "md",
+    "chunk_id": "c7",
+    "chunk_index": 7,
+    "chunk_start": 120,
+    "chunk_end": 180,
+    "source_text": "It waits\n5 seconds.",
+}
+SCORES = {
+    "factual_accuracy": 9,
+    "completeness": 8,
+    "consistency": 10,
+    "overall": 8.9,
+    "verdict": "PASS",
+}
+UNJUDGED = {**dict.fromkeys(SCORES), "verdict": "UNJUDGED"}
 
 
 def from_alpaca(line):
@@ -165,3 +183,56 @@ def test_files_are_by_split_and_one_line_a_row(tmp_path):
             jsonschema.validate(json.loads(line), SCHEMAS[name])
         assert len((tmp_path / name / "validation.jsonl").read_text().splitlines()) == 1
     assert "é" in (tmp_path / "messages" / "train.jsonl").read_text()
+
+
+def asked(*turns, tools=None, **meta):
+    messages = [message(role, text) for role, text in turns]
+    return {"messages": messages, "tools": tools, "meta": json.dumps(meta)}
+
+
+def pairs_of(folder, *rows):
+    with ExportWriter(folder, ["qa"]) as writer:
+        for row in rows:
+            writer.write(row, "train", "p", "c")
+    path = folder / "qa" / "train.jsonl"
+    lines = path.read_text().splitlines() if path.is_file() else []
+    return [json.loads(line) for line in lines], json.loads((folder / "index.json").read_text())
+
+
+@pytest.mark.parametrize("judgement", [SCORES, UNJUDGED])
+def test_a_pair_has_its_source_and_its_scores_under_their_old_names(tmp_path, judgement):
+    row = asked(
+        ("system", "Be brief."),
+        ("user", "How long?"),
+        ("assistant", "5 seconds."),
+        question="before it was normalised",
+        judgement={**judgement, "issues": [], "recommendation": "", "validators": {}},
+        row=3,
+        **PAIR,
+    )
+    lines, _ = pairs_of(tmp_path, row)
+    expected = {"question": "How long?", "answer": "5 seconds.", **PAIR, **judgement}
+    assert lines == [expected]
+    assert list(lines[0]) == list(expected)
+
+
+def test_what_is_not_known_of_a_pair_is_no_field(tmp_path):
+    bare = asked(("user", "Why?"), ("assistant", "So."), chunk_id=None, judgement=None)
+    assert pairs_of(tmp_path, bare)[0] == [{"question": "Why?", "answer": "So."}]
+
+
+def test_what_is_no_pair_is_left_out_and_counted(tmp_path):
+    pair = (("user", "Why?"), ("assistant", "So."))
+    rows = [
+        asked(*pair),
+        asked(*pair, *pair),
+        asked(("assistant", "So.")),
+        asked(("system", "Be."), ("assistant", "So.")),
+        asked(("user", " "), ("assistant", "So.")),
+        asked(*pair, tools=TOOLS),
+        {"messages": [*CALLING[:2]], "tools": None, "meta": "{}"},
+        {"messages": [CALLING[0], {**CALLING[1], "content": "x"}], "tools": None, "meta": "{}"},
+    ]
+    lines, index = pairs_of(tmp_path, *rows)
+    assert lines == [{"question": "Why?", "answer": "So."}]
+    assert index == {"files": {"qa/train.jsonl": 1}, "left_out": {"qa": len(rows) - 1}}

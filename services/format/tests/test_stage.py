@@ -116,6 +116,37 @@ def test_exports_hold_the_kept_rows_only(run):
     assert line["completion"] == '{"intent": "shipping", "order": 0}<|im_end|>'
 
 
+def test_pairs_are_written_if_they_are_asked_for(run, make_chat):
+    turns = [("user", "How long?"), ("assistant", "5 seconds.")]
+    meta = {"chunk_id": "c1", "judgement": {"overall": 7.5, "verdict": "NEEDS_REVIEW"}}
+    rows = [
+        make_chat("train", "a", turns, meta=meta),
+        make_chat("train", "b", [*turns, *turns], meta=meta),
+    ]
+    done = run(rows, config={"validation_share": 0, "exports": ["qa", "messages"]})
+    lines = (done.outputs["exports"] / "qa" / "train.jsonl").read_text().splitlines()
+    assert [json.loads(line) for line in lines] == [
+        {
+            "question": "How long?",
+            "answer": "5 seconds.",
+            "chunk_id": "c1",
+            "overall": 7.5,
+            "verdict": "NEEDS_REVIEW",
+        }
+    ]
+    warning = "export qa has no words for 1 rows; left out of it"
+    assert ("warning", warning) in done.events.lines
+    assert done.result.rows_out == 2
+    plain = run(rows, work="2")
+    assert sorted(path.name for path in plain.outputs["exports"].iterdir()) == [
+        "alpaca",
+        "index.json",
+        "messages",
+        "prompt-completion",
+        "sharegpt",
+    ]
+
+
 def test_no_exports_if_none_are_asked_for(run):
     done = run([ticket(n) for n in range(5)], config={"exports": []})
     assert set(done.outputs) == {"training_set", "rejects"}
@@ -211,6 +242,14 @@ def test_an_asked_stop_is_heeded(run):
 def test_wrong_settings_are_told(run, config, message):
     with pytest.raises(ConfigError, match=message):
         run([ticket(0)], config=config)
+
+
+def test_a_batch_ends_by_all_that_its_rows_hold(run, make_chat):
+    rows = [make_chat(*ticket(n), meta={"source_text": f"{n}" + "x" * 500_000}) for n in range(30)]
+    done = run(rows, config={"exports": ["qa"]})
+    steps = [rows for rows, _, _ in done.events.progress_points]
+    assert steps[:2] == [9, 18]
+    assert steps[-1] == done.result.rows_out == 30
 
 
 def test_neither_describing_nor_running_loads_torch(tiny_models, write_examples, tmp_path):

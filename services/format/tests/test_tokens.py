@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from graftline.domain.examples import compact, message
+from graftline.domain.jinja import TEMPLATE_DATE
 from graftline_format.chat_model import load_chat_model
 from graftline_format.rendering import Rejection, render_example
 from graftline_format.tokens import RowTokeniser
@@ -29,21 +31,18 @@ EVERY_MODEL = [
 
 
 def tokenise(folder, turns, learn="last", tools=None):
-    model = load_chat_model(folder, "2024-07-26")
+    model = load_chat_model(folder)
     row = {"messages": [message(*turn) for turn in turns], "tools": tools}
-    return RowTokeniser(model).tokenise([render_example(row, model, learn)])[0]
+    return RowTokeniser(model, 4096).tokenise([render_example(row, model, learn)])[0]
 
 
 def prompt_ids(folder, turns) -> list[int]:
-    """What evaluation gives the model, by the library that it uses."""
+    """What transformers gives the model."""
     from transformers import AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(folder)
-    # Only what Jinja's global `strftime_now` says differs: the date is pinned.
-    template = tokenizer.chat_template.replace("strftime_now is defined", "false")
     return tokenizer.apply_chat_template(
         compact([message(*turn) for turn in turns]),
-        chat_template=template,
         add_generation_prompt=True,
         tokenize=True,
         return_dict=False,
@@ -51,8 +50,13 @@ def prompt_ids(folder, turns) -> list[int]:
 
 
 def decoded(folder, ids) -> str:
-    model = load_chat_model(folder, "2024-07-26")
+    model = load_chat_model(folder)
     return model.tokenizer.decode(ids, skip_special_tokens=False)
+
+
+@pytest.fixture(autouse=True)
+def template_date(transformers_today):
+    transformers_today(TEMPLATE_DATE)
 
 
 @pytest.fixture(params=[*EVERY_MODEL, "smollm2"])
@@ -63,7 +67,7 @@ def folder(request, tiny_models) -> Path:
 
 
 @pytest.mark.parametrize("turns", [SINGLE, SEVERAL, SINGLE[1:]], ids=["one", "two", "no-system"])
-def test_prompt_is_the_one_that_evaluation_renders(folder, turns):
+def test_prompt_is_the_one_that_transformers_renders(folder, turns):
     row = tokenise(folder, turns)
     ((start, end),) = row.learned
     assert row.ids[:start] == prompt_ids(folder, turns[:-1])
@@ -74,7 +78,7 @@ def test_answer_and_its_end_are_learned_and_nothing_else(folder):
     row = tokenise(folder, SINGLE)
     ((start, end),) = row.learned
     learned = decoded(folder, row.ids[start:end])
-    model = load_chat_model(folder, "2024-07-26")
+    model = load_chat_model(folder)
     ends_with_mark = row.ids[-1] in model.special_ids
     assert ends_with_mark == (folder.name != "plain")
     mark = decoded(folder, row.ids[-1:]) if ends_with_mark else ""
@@ -154,13 +158,6 @@ def test_what_follows_the_last_answer_is_left_out(tiny_models):
     assert row.ids == tokenise(tiny_models["chatml"], SINGLE).ids
 
 
-def test_the_date_is_the_one_that_is_set(tiny_models):
-    row = {"messages": [message(*turn) for turn in SINGLE], "tools": None}
-    for today, text in (("2024-07-26", "26 Jul 2024"), ("2030-01-02", "02 Jan 2030")):
-        model = load_chat_model(tiny_models["llama3"], today)
-        assert f"Today Date: {text}\n" in render_example(row, model, "last").text
-
-
 def test_tools_and_call_arguments_reach_the_template_as_objects(tmp_path, make_model):
     folder = make_model(tmp_path, "chatml")
     template = """{% for t in tools or [] %}{{ t | tojson }}{% endfor %}{% for m in messages %}
@@ -171,7 +168,7 @@ def test_tools_and_call_arguments_reach_the_template_as_objects(tmp_path, make_m
     call |= {"function": {"name": "weather", "arguments": '{"city": "Łódź"}'}}
     messages = [message("user", "Hi"), message("assistant", None, tool_calls=[call])]
     tools = json.dumps([{"type": "function", "function": {"name": "weather"}}])
-    model = load_chat_model(folder, "2024-07-26")
+    model = load_chat_model(folder)
     rendered = render_example({"messages": messages, "tools": tools}, model, "last")
     assert rendered.text == (
         '{"type": "function", "function": {"name": "weather"}}Hi<|im_end|>Łódź<|im_end|>'
@@ -198,14 +195,14 @@ def rendered_or_reason(row, model):
 )
 def test_prompts_stay_whatever_is_said(tiny_models, name, user, answer):
     """Whatever the messages say, a row's prompt is the prompt alone, or the row is rejected."""
-    model = load_chat_model(tiny_models[name], "2024-07-26")
+    model = load_chat_model(tiny_models[name])
     messages = [message("user", user), message("assistant", answer)]
     row = {"messages": messages, "tools": None}
     rendered = rendered_or_reason(row, model)
     if isinstance(rendered, str):
         assert rendered in {"template-rewrites-history", "template-refuses"}
         return
-    row = RowTokeniser(model).tokenise([rendered])[0]
+    row = RowTokeniser(model, 4096).tokenise([rendered])[0]
     if isinstance(row, Rejection):
         assert row.reason in {"answer-joins-prompt", "empty-answer"}
         return
@@ -220,7 +217,7 @@ def test_prompts_stay_whatever_is_said(tiny_models, name, user, answer):
 
 def test_an_answer_that_would_join_the_prompt_is_tokenised_apart(tiny_models):
     folder = tiny_models["chatml"]
-    model = load_chat_model(folder, "2024-07-26")
+    model = load_chat_model(folder)
     # Made so that "\n\n" is a token: the answer's first line break then joins the prompt's last.
     tokenizer = model.tokenizer
     joined = json.loads(tokenizer.to_str())
@@ -231,7 +228,7 @@ def test_an_answer_that_would_join_the_prompt_is_tokenised_apart(tiny_models):
     )
     row = {"messages": [message("user", "Hi"), message("assistant", "\n\nHo")], "tools": None}
     rendered = render_example(row, model, "last")
-    found = RowTokeniser(model).tokenise([rendered])[0]
+    found = RowTokeniser(model, 4096).tokenise([rendered])[0]
     prompt = rendered.text[: rendered.answers[0][0]]
     whole = model.tokenizer.encode(rendered.text, add_special_tokens=False).ids
     alone = model.tokenizer.encode(prompt, add_special_tokens=False).ids
@@ -240,3 +237,49 @@ def test_an_answer_that_would_join_the_prompt_is_tokenised_apart(tiny_models):
     assert model.tokenizer.decode(found.ids, skip_special_tokens=False) == rendered.text.rstrip(
         "\n"
     )
+
+
+def test_what_was_tokenised_is_not_kept(tiny_models):
+    """Without special tokens every prompt is its own end: a thousand of them are much memory."""
+    model = load_chat_model(tiny_models["plain"])
+    tokeniser = RowTokeniser(model, 1 << 20)
+    tracemalloc.start()
+    try:
+        for number in range(40):
+            turns = [message("user", f"{number} " + "please " * 1000), message("assistant", "x")]
+            rendered = render_example({"messages": turns, "tools": None}, model, "last")
+            assert len(tokeniser.tokenise([rendered])[0].ids) > 1000
+        assert tracemalloc.get_traced_memory()[0] < 500_000
+    finally:
+        tracemalloc.stop()
+
+
+def test_the_prompts_of_a_row_that_is_too_long_are_not_tokenised_again(tiny_models):
+    model = load_chat_model(tiny_models["plain"])
+    counting = CountingTokenizer(model.tokenizer)
+    model = type(model)(**{**vars(model), "tokenizer": counting})
+    turns = [message("user", "Hi"), message("assistant", "Ho")] * 50
+    rendered = render_example({"messages": turns, "tools": None}, model, "all")
+    short = RowTokeniser(model, 4096).tokenise([rendered])[0]
+    assert counting.encoded == 50
+    counting.encoded = 0
+    assert RowTokeniser(model, len(short.ids)).tokenise([rendered]) == [short]
+    assert counting.encoded == 50
+    counting.encoded = 0
+    assert RowTokeniser(model, len(short.ids) - 1).tokenise([rendered]) == [short]
+    assert counting.encoded == 0
+
+
+class CountingTokenizer:
+    """A tokenizer that counts the texts given to it one by one."""
+
+    def __init__(self, tokenizer):
+        self._tokenizer = tokenizer
+        self.encoded = 0
+
+    def __getattr__(self, name):
+        return getattr(self._tokenizer, name)
+
+    def encode(self, *given, **more):
+        self.encoded += 1
+        return self._tokenizer.encode(*given, **more)

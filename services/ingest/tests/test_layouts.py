@@ -191,9 +191,10 @@ def test_a_folder_without_known_files_is_told(ingest, write):
         ingest(write("notes.md", "x").parent)
 
 
-def test_include_chooses_files_and_a_pattern_for_nothing_is_told(ingest, write):
+def test_include_and_exclude_choose_files_and_a_pattern_for_nothing_is_told(ingest, write):
     write("a.jsonl", lines({"prompt": "a", "completion": "c"}))
     folder = write("b.jsonl", lines({"prompt": "b", "completion": "c"})).parent
     assert len(ingest(folder, include=["b*"]).examples) == 1
+    assert len(ingest(folder, exclude=["b*"]).examples) == 1
     with pytest.raises(ConfigError, match=r"matches none of the 2 files.*a.jsonl, b.jsonl"):
         ingest(folder, include=["c*"])

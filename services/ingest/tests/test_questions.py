@@ -90,6 +90,31 @@ def test_what_is_not_known_is_left_out(ingest, write):
     assert one["group"].startswith("train/")
 
 
+@pytest.mark.parametrize(
+    ("said", "judgement"),
+    [
+        (
+            {"factual_accuracy": 9, "completeness": 8, "consistency": 10, "overall": 8.9},
+            {"factual_accuracy": 9, "completeness": 8, "consistency": 10, "overall": 8.9},
+        ),
+        (
+            {"factual_accuracy": "9", "completeness": "x", "consistency": 11, "overall": True},
+            {"factual_accuracy": 9, "completeness": None, "consistency": None, "overall": None},
+        ),
+        ({}, dict.fromkeys(("factual_accuracy", "completeness", "consistency", "overall"))),
+    ],
+)
+def test_what_a_judge_said_is_kept(ingest, write, said, judgement):
+    (row,) = ingest(write("a.json", json.dumps([{**PAIR, "verdict": "PASS", **said}]))).examples
+    assert meta_of(row)["judgement"] == {**judgement, "verdict": "PASS"}
+
+
+@pytest.mark.parametrize("verdict", [{}, {"verdict": "true"}, {"verdict": ["PASS"]}])
+def test_without_a_judges_verdict_a_score_is_none_of_ours(ingest, write, verdict):
+    (row,) = ingest(write("a.json", json.dumps([{**PAIR, "overall": 9.5, **verdict}]))).examples
+    assert meta_of(row) == {**PAIR, "row": 1}
+
+
 def test_shares_are_taken_file_by_file(ingest, write):
     rows = [
         {**PAIR, "source_file": f"{n % 20}.md", "question": f"What is {n}?"} for n in range(200)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import json
 import math
+import time
 
 import pyarrow as pa
 import pyarrow.feather
@@ -144,6 +145,72 @@ def test_csv_mistakes(ingest, write):
     assert done.result.rejected == {"malformed-row": 1}
     with pytest.raises(DataError, match="unexpected end of data"):
         ingest(write("d.csv", 'prompt,completion\n"a,b\nc,d\n'))
+
+
+def test_a_wide_header_takes_no_quadratic_time(ingest, write):
+    names = ["prompt", "completion", *(f"column {n}" for n in range(20_000))]
+    source = write("a.csv", f"{','.join(names)}\n{','.join('x' for _ in names)}\n")
+    before = time.process_time()
+    assert len(ingest(source).examples) == 1
+    assert time.process_time() - before < 2
+
+
+def arrow_file(table, path):
+    pyarrow.feather.write_feather(table, path, compression="uncompressed")
+
+
+@pytest.mark.parametrize("write_table", [pq.write_table, arrow_file])
+def test_a_table_that_says_one_text_again_and_again_is_a_bomb(ingest, tmp_path, write_table):
+    text = pa.array(["x" * 200_000] * 4000).dictionary_encode()
+    path = tmp_path / ("a.parquet" if write_table is pq.write_table else "a.arrow")
+    write_table(pa.table({"prompt": text, "completion": text}), path)
+    with pytest.raises(DataError, match=f"{path.name}: .* taken for a decompression bomb"):
+        ingest(path, max_expansion=2)
+
+
+def test_a_parquet_file_of_many_nulls_is_not_read(ingest, tmp_path):
+    pq.write_table(pa.table({"prompt": pa.nulls(300_000_000)}), tmp_path / "a.parquet")
+    assert (tmp_path / "a.parquet").stat().st_size < 1 << 20
+    before = time.process_time()
+    with pytest.raises(DataError, match="taken for a decompression bomb"):
+        ingest(tmp_path / "a.parquet", max_expansion=2)
+    assert time.process_time() - before < 2
+
+
+def test_a_table_may_well_repeat_its_texts(ingest, tmp_path):
+    tools = json.dumps([{"name": "f", "description": "x" * 100_000}])
+    messages = [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]
+    rows = [{"messages": messages, "tools": tools}] * 1000
+    pq.write_table(pa.Table.from_pylist(rows), tmp_path / "a.parquet")
+    assert (tmp_path / "a.parquet").stat().st_size < 10_000
+    assert len(ingest(tmp_path / "a.parquet").examples) == 1000
+
+
+@pytest.mark.parametrize("write_table", [pq.write_table, arrow_file])
+def test_a_row_of_a_table_that_is_too_large_is_a_reject(ingest, tmp_path, write_table):
+    rows = [{"prompt": "a", "completion": "b"}, {"prompt": "x" * (2 << 20), "completion": "b"}]
+    path = tmp_path / ("a.parquet" if write_table is pq.write_table else "a.arrow")
+    write_table(pa.Table.from_pylist([*rows, rows[0]]), path)
+    done = ingest(path, max_row_mb=1, max_malformed_share=0.5)
+    assert len(done.examples) == 2
+    assert done.result.rejected == {"malformed-row": 1}
+    assert done.rejects[0]["detail"] == (
+        f"{path.name}, row 2: the row is larger than 1 MiB (max_row_mb)"
+    )
+
+
+def test_values_that_python_cannot_hold_cost_their_rows_alone(ingest, tmp_path):
+    texts = ["p"] * 3
+    days = pa.array([1, 2**31 - 1, 3], pa.date32())
+    no_utf8 = pa.array([b"x", b"y", b"\xff"]).view(pa.string())
+    table = pa.table({"prompt": texts, "completion": texts, "day": days, "note": no_utf8})
+    pq.write_table(table, tmp_path / "a.parquet")
+    done = ingest(tmp_path / "a.parquet", max_malformed_share=0.7)
+    assert len(done.examples) == 1
+    assert [row["detail"].partition(": ")[0] for row in done.rejects] == [
+        "a.parquet, row 2",
+        "a.parquet, row 3",
+    ]
 
 
 def test_values_that_json_has_not_become_plain():

@@ -39,7 +39,8 @@ def test_rows_are_scored_or_unjudged_and_a_second_run_asks_nothing(llama, court,
     away = {"llm": {"endpoints": [{"url": "http://127.0.0.1:9/v1"}], "wait_s": 0}}
     again = court.judge(rows, vault=vault, runtime=away, request=request)
     assert again.run.files == first.run.files
-    assert again.result.figures["llm_requests"] == 0
+    # The step has paid for them itself, whenever that was.
+    assert again.result.figures == first.result.figures
 
 
 @pytest.mark.parametrize("most", [0, 1])

@@ -226,6 +226,24 @@ def test_a_run_that_was_killed_asks_for_no_judged_row_again(court, model, say):
     assert model.requests == requests
 
 
+def test_a_budget_is_the_steps_and_the_costs_are_those_of_all_attempts(court, model, say):
+    rows = numbered(say, 90)
+    vault = court.vault()
+    model.says = lambda text: say.judgement(9)
+    limited = {"llm": {**model.runtime, "max_total_tokens": 9000}}
+    bought = []
+    for _ in range(2):
+        with pytest.raises(ConfigError, match="budget for the language model is spent"):
+            court.judge(rows, vault=vault, runtime=limited)
+        bought.append(model.requests)
+    assert 0 < bought[0] == bought[1] < 90
+    done = court.judge(rows, vault=vault)
+    assert model.requests == 90
+    assert done.result.input_tokens == sum(len(text.split()) for text in model.server.prompts())
+    figures = done.result.figures
+    assert (figures["llm_requests"], figures["llm_cached"]) == (90, 0)
+
+
 def test_units_that_are_committed_need_no_model(court, model, say):
     rows = numbered(say, 70)
     vault = court.vault()

@@ -19,6 +19,7 @@ from graftline.errors import (
 )
 from graftline.ports import kind_value
 from graftline.v1 import plan_pb2, stage_pb2
+from graftline_workflows.again import taken_away
 from graftline_workflows.engine.language_model import check_servers
 from graftline_workflows.engine.leftovers import end_leftovers
 from graftline_workflows.engine.local import Limits, LocalEngine
@@ -152,7 +153,7 @@ class RecipeRun:
         self._limits = limits
         self.run = run or new_run_id()
         self.planner = Planner(wanted, home, session, self.run)
-        self._overrides = wanted.overrides
+        self._wanted = wanted
 
     def prepare(self) -> plan_pb2.Plan:
         """Clean up after a killed run, make the plan, and check that it can run here.
@@ -163,11 +164,11 @@ class RecipeRun:
         end_leftovers(self._home.path / "steps")
         self._home.drop_work()
         close_interrupted(self._session, self._interrupted)
-        plan = self.planner.plan()
+        plan = self.planner.plan(again=True)
         to_build = [item.request for item in plan.steps if not item.cached]
         check_stages(to_build)
         check_servers(to_build)
-        touched = {text.partition("=")[0].partition(".")[0] for text in self._overrides}
+        touched = {text.partition("=")[0].partition(".")[0] for text in self._wanted.overrides}
         check_rules(item for item in to_build if item.step in touched and not item.image)
         return plan
 
@@ -184,7 +185,7 @@ class RecipeRun:
             self.run, self._home, self._session, self._display, book.update, self._limits
         )
         try:
-            with _stopping(engine):
+            with _stopping(engine), taken_away(self._session, self._again(plan)):
                 outcome = engine.execute(plan, self.planner.plan)
             manifests = self._manifests(outcome)
             judged = judge_run(self._session, self.planner.resolved.gate, manifests)
@@ -212,6 +213,11 @@ class RecipeRun:
             bundle=shown.get("bundle"),
             seconds=time.monotonic() - self._began,
         )
+
+    def _again(self, plan: plan_pb2.Plan) -> list[str]:
+        """Give the keys of the steps that are to be built again."""
+        requests = (item.request for item in plan.steps)
+        return [request.key for request in requests if request.step in self._wanted.again]
 
     def _manifests(self, outcome: Outcome) -> dict[str, Manifest]:
         """Give the manifest of every step that is there."""

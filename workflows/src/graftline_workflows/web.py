@@ -13,12 +13,14 @@ import re
 from contextlib import suppress
 from hashlib import sha256
 from typing import TYPE_CHECKING
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import unquote, urlsplit
 
 from graftline.errors import ConfigError, DataError, GraftlineError, TransientError
 from graftline_workflows.home import os_error
+from graftline_workflows.recipe.secrets import refuse_secret
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from requests import Response
@@ -29,7 +31,7 @@ _PIECE_BYTES = 1 << 20
 _TIMEOUT_S = (10, 60)  # to connect, and between two pieces
 _ABOUT = "about.json"
 _BEFORE = {"ETag": "If-None-Match", "Last-Modified": "If-Modified-Since"}
-_SECRET = re.compile(r"token|signature|^sig$|secret|password|credential|api_?key", re.IGNORECASE)
+_PACKED = (".gz", ".tgz")
 _UNSAFE = re.compile(r"[^\w.-]+")
 _TYPES = {"text/markdown": ".md", "application/xhtml+xml": ".html"}
 
@@ -58,27 +60,13 @@ class WebFiles:
             DataError: There is nothing at it, or too much.
             TransientError: The server does not answer, or not in full.
         """
-        try:
-            parts = urlsplit(uri)
-        except ValueError as error:
-            # Not repeated: whether there is a secret in it cannot be told.
-            raise ConfigError(
-                "a source's address (http:// or https://) is none that can be read",
-                "write it as https://host/path",
-            ) from error
-        secret = parts.username is not None or any(
-            _SECRET.search(name) for name, _ in parse_qsl(parts.query, keep_blank_values=True)
-        )
-        if secret:
-            raise ConfigError(
-                f"source '{parts.scheme}://{parts.hostname}{parts.path}': the address has a secret"
-                " in it, and would be kept with the run",
-                "download the file, and name it",
-            )
+        refuse_secret(uri)
         import requests
 
         folder = self._folder / sha256(uri.encode()).hexdigest()[:16]
         about, known = _remembered(folder)
+        # What is kept is the file itself, not a form that a server packs for the way.
+        about["Accept-Encoding"] = "identity"
         try:
             with requests.get(uri, headers=about, stream=True, timeout=_TIMEOUT_S) as response:
                 if known is not None and response.status_code == requests.codes.not_modified:
@@ -125,7 +113,7 @@ def _save(uri: str, response: Response, folder: Path) -> Path:
     size = 0
     try:
         with fresh.open("wb") as file:
-            for piece in response.iter_content(_PIECE_BYTES):
+            for piece in _pieces(response, path):
                 size += len(piece)
                 if size > _MOST_BYTES:
                     raise DataError(
@@ -146,6 +134,14 @@ def _save(uri: str, response: Response, folder: Path) -> Path:
     text = json.dumps({"uri": uri, "name": path.name, "size": size, **about})
     (folder / _ABOUT).write_text(text, "utf-8")
     return path
+
+
+def _pieces(response: Response, path: Path) -> Iterator[bytes]:
+    """Give the body; a packed file as it is, though a server may call that an encoding."""
+    if path.name.lower().endswith(_PACKED):
+        pieces: Iterator[bytes] = response.raw.stream(_PIECE_BYTES, decode_content=False)
+        return pieces
+    return response.iter_content(_PIECE_BYTES)
 
 
 def _name(uri: str, content_type: str) -> str:

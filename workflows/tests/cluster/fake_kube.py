@@ -113,9 +113,15 @@ class FakeKube:
             self.changed.notify_all()
 
     def play(self, states: list[Object], pause_s: float = 0.15) -> None:
-        """Let a workflow go through states, in the background."""
+        """Let a workflow go through states, in the background, once somebody looks at one."""
+        before = len(self.asked)
 
         def run() -> None:
+            until = time.monotonic() + 10
+            while time.monotonic() < until and not any(
+                "/workflows/" in path for _, path in self.asked[before:]
+            ):
+                time.sleep(0.01)
             for state in states:
                 time.sleep(pause_s)
                 self.put("workflows", state)

@@ -14,11 +14,14 @@ from typing import Any
 
 import argo_objects as argo
 import pytest
+import yaml
 from fake_kube import FakeKube
 from rich.console import Console
 
 from graftline.sources import content_fingerprint, list_bucket
 from graftline.store import EmbeddedStore, Store
+from graftline_workflows.argo.rendering import render
+from graftline_workflows.catalog import load_catalog
 from graftline_workflows.cluster import uploading
 from graftline_workflows.cluster.progress import UploadBar
 
@@ -429,3 +432,32 @@ def test_a_kubeconfig_that_is_no_yaml(kube: FakeKube, call: Call, tmp_path: Path
     assert code == 64
     assert "the kubeconfig is no YAML" in err
     assert "Traceback" not in err
+
+
+def test_a_cluster_without_a_language_model_is_warned_of(kube: FakeKube, call: Call):
+    files = render(load_catalog(), ["docs-qa"])
+    kube.put("workflowtemplates", yaml.safe_load(files["recipes/docs-qa.yaml"]))
+    told = [{"name": "GRAFTLINE_LLM_ENDPOINTS", "value": "[{}]"}]
+    words = ("submit", "docs-qa", "--profile", "tiny", "--set", "source=s3://team/docs")
+    own = ("--set", "llm.endpoints=[{url: 'http://h/v1'}]")
+    for environment, more, steps in (
+        ([], (), "generate, judge, preference"),
+        (told, (), ""),
+        ([], own, ""),
+    ):
+        patch = json.dumps({"containers": [{"name": "main", "env": environment}]})
+        data = {"pod-patch-generate": patch, "pod-patch-judge": patch}
+        kube.put("configmaps", {"metadata": {"name": "graftline-settings"}, "data": data})
+        code, out, err = call(*words, *more)
+        assert code == 0, err
+        assert (f"warning: {steps} ask a language model" in out) == bool(steps)
+        assert ("llm.embedded.enabled=true" in " ".join(out.split())) == bool(steps)
+
+
+def test_a_secret_is_not_sent(kube: FakeKube, call: Call):
+    words = ("submit", "docs-qa", "--profile", "tiny", "--set", "source=s3://team/docs")
+    for override in ("llm.endpoints=[{api_key_env: sk-hunter2}]", "source=s3://k:hunter2@b/docs"):
+        code, out, err = call(*words, "--set", override)
+        assert code == 64
+        assert "hunter2" not in out + err
+    assert kube.asked == []

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -157,6 +157,63 @@ def test_a_step_in_ranks_has_so_many(pods: Pods):
     assert pods.plan("run-2", ranks="2").code == 0
     one, two = pods.record("run-1"), pods.record("run-2")
     assert [item.key for item in one.steps] == [item.key for item in two.steps]
+
+
+ASKING = """\
+recipe: trial
+parameters: {llm: {type: json, default: {}}}
+steps:
+  asked: {uses: ask, with: {request: {model: m}}, runtime: {llm: "${llm}"}}
+"""
+TOLD = [{"name": "GRAFTLINE_LLM_ENDPOINTS", "value": "[{}]"}]
+
+
+def patch(environment: list[dict[str, str]]) -> dict[str, str]:
+    return {"ask": json.dumps({"containers": [{"name": "main", "env": environment}]})}
+
+
+def test_without_a_language_model_no_pod_is_used(pods: Pods):
+    pods.recipe.write_text(ASKING)
+    for nowhere in (patch([]), patch([{**TOLD[0], "value": ""}]), {"ask": '{"containers": [{}]}'}):
+        ended = pods.plan("run-1", patches=nowhere)
+        assert ended.code == 64
+        assert "asked: it asks a language model, and neither the run nor this inst" in ended.message
+        assert "llm.embedded.enabled=true" in ended.message
+        assert pods.records.load("run-1") is None
+        assert pods.store.head("runs/run-1/requests/asked.binpb") is None
+
+
+@pytest.mark.parametrize(
+    ("patches", "given", "images"),
+    [
+        (patch(TOLD), {}, {}),
+        (patch([{"name": "GRAFTLINE_LLM_ENDPOINTS", "valueFrom": "x"}]), {}, {}),
+        ({}, {}, {}),
+        ({"ask": "nodeSelector: {mine: yes}"}, {}, {}),
+        (patch([]), {"llm": "{endpoints: [{url: 'http://h/v1'}]}"}, {}),
+        (patch([]), {}, {"ask": "registry/mine@sha256:" + "0" * 64}),
+    ],
+)
+def test_who_says_where_one_is_may_run(pods: Pods, patches: Any, given: Any, images: Any):
+    pods.recipe.write_text(ASKING)
+    ended = pods.plan("run-1", patches=patches, images=images, **given)
+    assert (ended.code, ended.to_build) == (0, ["asked"]), ended.err
+
+
+def test_what_is_cached_asks_nobody(pods: Pods):
+    pods.recipe.write_text(ASKING)
+    pods.plan("run-1", patches=patch(TOLD))
+    pods.build("run-1", "asked")
+    assert pods.plan("run-2", patches=patch([])).code == 0
+
+
+def test_a_secret_of_the_parameters_is_not_repeated_or_kept(pods: Pods):
+    pods.recipe.write_text(ASKING)
+    for given in ("{endpoints: [{api_key_env: sk-hunter2}]}", "http://u:hunter2@h/v1"):
+        ended = pods.plan("run-1", llm=given)
+        assert ended.code == 64
+        assert "hunter2" not in ended.out + ended.err + ended.message
+        assert pods.records.load("run-1") is None
 
 
 def test_planning_again_in_a_new_pod_changes_nothing(pods: Pods):

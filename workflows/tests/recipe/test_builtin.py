@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import json
 import sys
+from fnmatch import fnmatch
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -54,7 +55,9 @@ OWN = (  # as recipes/README.md shows it
 WAYS = {  # each recipe as its users call it
     "json-extraction": {"made up": (), "snips": SNIPS, "own": OWN},
     "docs-qa": {
-        "documents": ("source=docs", "definitions=docs", "llm.endpoints=[{url: 'http://h/v1'}]")
+        "documents": ("source=docs", "definitions=docs", "llm.endpoints=[{url: 'http://h/v1'}]"),
+        "tokens": ("source=docs", "chunk_tokens=256"),
+        "old questions": ("qa=old.json",),
     },
     "judge-check": {"taxonomy": ("source=taxonomy",)},
 }
@@ -194,6 +197,90 @@ def test_what_of_docs_qa_is_built_again(override: str, first: str):
     )
     # The base is evaluated on all questions about held-out documents, whatever the judge says.
     assert ("baseline" in after) == (first == "generate")
+
+
+def test_all_that_another_threshold_of_docs_qa_builds_again():
+    assert changed("format.threshold=7.5", given=("source=docs",), name="docs-qa") == [
+        *("format", "adapter", "adapted", "preference", "export", "report"),
+    ]
+
+
+def test_the_ways_into_docs_qa():
+    def first_steps(*overrides: str) -> list[str]:
+        names = [step.name for step in resolved(*overrides, name="docs-qa").steps]
+        return names[: names.index("judge")]
+
+    documents = ["ingest", "chunk", "generate"]
+    assert first_steps("source=docs") == ["model", *documents, "curate"]
+    assert first_steps("qa=old.json") == ["model", "imported", "curate"]
+    assert first_steps("source=docs", "qa=o") == ["model", *documents, "imported", "curate"]
+    with pytest.raises(ConfigError, match="'generate' is .* only if source; .* only if qa"):
+        resolved(name="docs-qa")
+    imported = resolved("qa=old.json", "system_prompt=Be brief.", name="docs-qa").step("imported")
+    assert imported.sources[0].parameter == "qa"
+    assert (imported.config["layout"], imported.config["instruction"]) == ("qa", "Be brief.")
+    assert imported.config["split"]["fractions"] == {"eval": 0.2}
+
+
+def test_chunks_may_be_measured_by_the_base_models_tokens():
+    step = resolved("source=docs", "chunk_tokens=256", name="docs-qa").step("chunk-by-tokens")
+    assert (step.config["unit"], step.config["size"]) == ("tokens", 256)
+    assert [(item.port, item.step) for item in step.inputs] == [
+        ("documents", "ingest"),
+        ("model", "model"),
+    ]
+    # Another base has other tokens; chunks of characters, and all that is asked of them, stay.
+    asked = {"generate", "curate", "judge"}
+    other = "base_model=/models/other"
+    assert not asked & set(changed(other, given=("source=docs",), name="docs-qa"))
+    given = ("source=docs", "chunk_tokens=256")
+    assert {"chunk-by-tokens", *asked} <= set(changed(other, given=given, name="docs-qa"))
+
+
+def test_the_judge_of_docs_qa_is_the_writer_or_another():
+    def asked(*overrides: str) -> dict[str, Any]:
+        recipe = resolved("source=docs", "llm_model=writer", *overrides, name="docs-qa")
+        found = {}
+        for name in ("generate", "judge", "preference"):
+            step = recipe.step(name)
+            request = (step.config["task"] if name == "generate" else step.config)["request"]
+            urls = [item["url"] for item in step.runtime["llm"]["endpoints"]]
+            budget = step.runtime["llm"]["max_total_tokens"]
+            found[name] = (request["model"], request["temperature"], urls, budget)
+        return found
+
+    one = ("llm.endpoints=[{url: 'http://w/v1'}]", "llm.max_total_tokens=9", "temperature=0.5")
+    writer = ("writer", 0.5, ["http://w/v1"], 9)
+    assert asked(*one) == dict.fromkeys(("generate", "judge", "preference"), writer)
+    better = ("judge_model=judge", "judge_llm.endpoints=[{url: 'http://j/v1'}]")
+    other = ("judge", None, ["http://j/v1"], 9)
+    assert asked(*one, *better, "judge_temperature=null") == {
+        "generate": writer,
+        "judge": other,
+        "preference": other,
+    }
+    after = changed("judge_model=judge", given=("source=docs",), name="docs-qa")
+    assert after[0] == "judge"
+    assert "generate" not in after
+
+
+def test_a_thinking_model_has_room_where_a_large_one_is_expected():
+    def ceilings(profile: str) -> list[int]:
+        recipe = resolved("source=docs", profile=profile, name="docs-qa")
+        configs = [recipe.step(name).config for name in ("generate", "judge", "preference")]
+        return [config.get("task", config)["request"]["max_tokens"] for config in configs]
+
+    assert ceilings("gpu") == [4096, 4096, 4096]
+    # What was measured: none of these models thinks.
+    assert ceilings("tiny") == [200, 200, 64]
+    assert ceilings("cpu") == [128, 160, 64]
+
+
+def test_files_of_definitions_are_no_documents():
+    exclude = resolved("source=docs", name="docs-qa").step("ingest").config["exclude"]
+    for ending in ("yaml", "yml", "json"):
+        assert any(fnmatch(f"in/manual-definition.{ending}", pattern) for pattern in exclude)
+    assert not any(fnmatch("in/definition.md", pattern) for pattern in exclude)
 
 
 def test_other_decoding_of_the_baseline_retrains_nothing():

@@ -116,10 +116,10 @@ def test_a_part_of_a_parameter_that_is_json_can_be_set(resolve: Resolver):
     slow = resolve("way.patience=7", "way={kind: slow}", text=text).step("pick").config["way"]
     assert slow == {"kind": "slow", "patience": 7}
     assert problems_of(resolve, "way.kind.x=1", text=text) == [
-        "way: kind is 'fast' and has no settings"
+        "way: kind is no mapping and has no settings"
     ]
     assert problems_of(resolve, "way=[1]", "way.x=1", text=text) == [
-        "way: is [1] and has no parts that could be set"
+        "way: is no mapping and has no parts that could be set"
     ]
     assert problems_of(resolve, "rate.x=1", text=text)[0].startswith("--set rate.x: unknown step")
 
@@ -198,6 +198,38 @@ def test_a_required_port_cannot_read_a_step_that_is_not_there(resolve: Resolver)
     )
     assert wires(resolve(text=optional))["tune"] == ["examples=pick.examples"]
     assert wires(resolve("source=x", text=optional))["tune"][1:] == ["extra=own.examples"]
+
+
+def test_a_condition_may_ask_for_more_than_one_parameter(resolve: Resolver):
+    text = RECIPE.replace("    if: source\n", "    if: source and not  schema\n")
+    text = text.replace(
+        "  made:\n    uses: make\n    if: not source\n", "  made:\n    uses: make\n"
+    )
+    assert "own" not in wires(resolve(text=text))
+    assert "own" in wires(resolve("source=a", text=text))
+    assert "own" not in wires(resolve("source=a", 'schema={"type": "object"}', text=text))
+    [problem] = problems_of(resolve, text=text.replace("not  schema", "not scheme"))
+    assert problem == "steps.own.if: unknown parameter 'scheme' — did you mean 'schema'?"
+
+
+def test_what_a_required_port_lacks_is_told_with_the_reason(resolve: Resolver):
+    text = RECIPE.replace("examples: [made, own]", "examples: [own]")
+    assert problems_of(resolve, text=text) == [
+        "pick.from.examples: is required: a step that gives examples; step 'own' is not in this run: it is there only if source"
+    ]
+
+
+def test_a_default_may_be_another_parameters_value(resolve: Resolver):
+    text = RECIPE.replace(
+        "  words: {", "  again: {type: int, default: '${seed}'}\n  words: {"
+    ).replace("rows: 5,", 'rows: "${again}",')
+    assert resolve(text=text).step("made").config["rows"] == 42
+    assert resolve("seed=7", text=text).step("made").config["rows"] == 7
+    assert resolve("seed=7", "again=3", text=text).step("made").config["rows"] == 3
+    for wrong in ("{type: int, default: '${word}'}", "{type: source, default: '${seed}'}"):
+        bad = text.replace("{type: int, default: '${seed}'}", wrong)
+        [problem] = problems_of(resolve, text=bad)
+        assert problem.startswith("parameters.again.default: a default cannot be ${")
 
 
 def test_local_paths_are_relative_to_who_names_them(resolve: Resolver, tmp_path: Path):
@@ -293,7 +325,7 @@ def test_a_mistake_in_the_recipe_is_told_with_its_place(
         ("tune.zzz=3", "--set tune.zzz: unknown setting 'zzz' of stage 'learn'; allowed: answer_schema, device, instruction, learning_rate, lora_r, seed, threads"),
         ("tune.lora_r=many", "tune.lora_r: must be a whole number and at least 1 (got 'many')"),
         ("tune.lora_r.x=1", "tune.lora_r: must be a whole number and at least 1 (got {'x': 1})"),
-        ("made.rows.x=1", "--set made.rows.x: rows is 5 and has no settings"),
+        ("made.rows.x=1", "--set made.rows.x: rows is no mapping and has no settings"),
         ("tune.lora_r=[1", "--set tune.lora_r: the value, line"),
         ("tune=3", "--set tune: 'tune' is a step: set one of its settings, tune.…"),
         ("sead=3", "--set sead: unknown parameter 'sead' — did you mean 'seed'?"),

@@ -220,8 +220,12 @@ class ToyStore:
     def build(self, steps: Iterable[Any]) -> None:
         for step in steps:
             request = step.request
+            made = next(stage.outputs for stage in STAGES if stage.name == request.stage)
             self.manifests[request.key] = manifest_pb2.Manifest(
-                key=request.key, step=request.step, stage=request.stage
+                key=request.key,
+                step=request.step,
+                stage=request.stage,
+                outputs=[manifest_pb2.OutputRef(port=port.name) for port in made],
             )
 
 

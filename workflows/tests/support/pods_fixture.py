@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from graftline.v1.plan_pb2 import RunRecord
 
-STAGES = ("page", "trial", "verdict")
+STAGES = ("ask", "page", "trial", "verdict")
 
 
 @dataclass
@@ -87,6 +87,7 @@ class Pods:
         images: dict[str, str] | None = None,
         ranks: str = "1",
         contract: str = "1",
+        patches: dict[str, str] | None = None,
         **given: str,
     ) -> Ended:
         """Plan a run; `given` are the workflow's parameters."""
@@ -101,6 +102,7 @@ class Pods:
             *("plan", f"--recipe={self.recipe}", f"--run={run}", "--namespace=ml"),
             *(f"--contract={contract}", f"--ranks={ranks}"),
             *(f"--image={stage}={ref}" for stage, ref in {**self.own, **(images or {})}.items()),
+            *(f"--patch={stage}={text}" for stage, text in (patches or {}).items()),
             *(f"--step={step}" for step in (self.steps() if steps is None else steps)),
         ]
         return self._call(words, run)

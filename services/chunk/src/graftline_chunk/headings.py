@@ -12,6 +12,16 @@ if TYPE_CHECKING:
 
     from graftline.domain.documents import Block
 
+_LONGEST = 300
+
+
+def label(words: str) -> str:
+    """Give a heading or title as every chunk beneath it can hold it: of 300 characters at most.
+
+    A file can call megabytes a heading, which its thousands of chunks would each repeat.
+    """
+    return words if len(words) <= _LONGEST else f"{words[: _LONGEST - 1]}…"
+
 
 class Outline:
     """A document's headings and pages by place.
@@ -34,7 +44,7 @@ class Outline:
                 self._pages.append(block.level)
             if block.kind == "heading":
                 path = [item for item in path if item[0] < block.level]
-                path.append((block.level, heading_text(text[block.start : block.end])))
+                path.append((block.level, label(heading_text(text[block.start : block.end]))))
                 self._places.append(block.start)
                 self._paths.append([words for _, words in path if words])
 

@@ -9,12 +9,12 @@ import pyarrow as pa
 
 from graftline.canonical import canonical_json
 from graftline.domain.documents import CHUNKS, Block, blocks_problem, chunk_id, read_documents
-from graftline.domain.rows import REJECTS, SPAN, RowWriter, count_rows
+from graftline.domain.rows import REJECTS, SPAN, Filling, RowWriter, count_rows
 from graftline.errors import ConfigError, DataError
 from graftline.ports import Output, Result
 from graftline_chunk.boundaries import Boundaries, Separators
 from graftline_chunk.cutting import Sizes, Span, cut
-from graftline_chunk.headings import Outline
+from graftline_chunk.headings import Outline, label
 from graftline_chunk.measure import Characters
 from graftline_chunk.tokenising import Tokeniser
 
@@ -41,7 +41,7 @@ def run(ctx: Context[Runtime], config: ChunkConfig, inputs: Inputs) -> Result:
     if config.unit == "tokens" and model is None:
         raise ConfigError(
             "unit: sizes in tokens need a model to count them",
-            "connect the port `model`, or set unit: characters",
+            "connect the port `model` (docs-qa: --set chunk_tokens=256), or set unit: characters",
         )
     tokeniser = Tokeniser(model.path) if model is not None else None
     return _Chunking(ctx, config, tokeniser).run(inputs)
@@ -160,6 +160,7 @@ class _Columns:
 
     def __init__(self, writer: RowWriter) -> None:
         self._writer = writer
+        self._filling = Filling(_BATCH_ROWS, _BATCH_CHARACTERS)
         self._clear()
 
     def add(
@@ -171,10 +172,10 @@ class _Columns:
     ) -> None:
         """Add a document's chunks."""
         text, identity = row["text"], row["id"]
-        titled = {"title": row["title"]} if row["title"] else {}
+        titled = {"title": label(row["title"])} if row["title"] else {}
         metas: dict[int | None, str] = {}
         for index, (start, end) in enumerate(spans):
-            page = outline.page(start)
+            page, headings = outline.page(start), outline.path(start)
             if page not in metas:
                 metas[page] = canonical_json(titled if page is None else {**titled, "page": page})
             self._rows.append(
@@ -189,14 +190,14 @@ class _Columns:
                     len(spans),
                     text[start:end],
                     tokens[index],
-                    outline.path(start),
+                    headings,
                     row["path"],
                     row["media_type"],
                     metas[page],
                 )
             )
-            self._characters += end - start
-            if len(self._rows) >= _BATCH_ROWS or self._characters >= _BATCH_CHARACTERS:
+            size = end - start + sum(map(len, headings)) + len(metas[page])
+            if self._filling.add(size):
                 self.flush()
 
     def flush(self) -> None:
@@ -222,4 +223,4 @@ class _Columns:
     def _clear(self) -> None:
         # Columns as in CHUNKS, the parent and the source told apart.
         self._rows: list[tuple[Any, ...]] = []
-        self._characters = 0
+        self._filling.clear()

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from graftline.domain.dates import TEMPLATE_DATE
-from graftline.domain.rendering import answer_behind, with_call_arguments
+from graftline.domain.rendering import answer_behind
+from graftline.domain.template import ChatTemplate, TemplateRefusal
 from graftline.errors import DataError
 
 if TYPE_CHECKING:
@@ -14,8 +15,26 @@ if TYPE_CHECKING:
 Messages = list[dict[str, Any]]
 
 
+@dataclass(frozen=True)
+class Chat:
+    """What makes tokens of a conversation.
+
+    Args:
+        tokenizer: The model's, of transformers.
+        template: The model's chat template.
+    """
+
+    tokenizer: Any
+    template: ChatTemplate
+
+    def tokens_of(self, text: str) -> list[int]:
+        """Tokenise a rendered text, which has its special tokens in it."""
+        tokens: list[int] = self.tokenizer(text, add_special_tokens=False)["input_ids"]
+        return tokens
+
+
 def prompt_tokens(
-    tokenizer: Any, messages: Messages, row: EvalRow, *, with_gold: bool = False
+    chat: Chat, messages: Messages, row: EvalRow, *, with_gold: bool = False
 ) -> tuple[list[int], list[int]]:
     """Give a prompt's tokens, and those of the row's gold answer behind it.
 
@@ -26,7 +45,7 @@ def prompt_tokens(
     such an answer; here that space counts.)
 
     Args:
-        tokenizer: With a chat template.
+        chat: The model's tokenizer and chat template.
         messages: The conversation up to the question.
         row: Whose question it is; it gives the tools and the gold answer.
         with_gold: Whether the answer is wanted; without, it has no tokens.
@@ -34,16 +53,16 @@ def prompt_tokens(
     Raises:
         DataError: The template refuses the messages, or does not write the answer behind them.
     """
-    prompt = _render(tokenizer, messages, row, generation_prompt=True)
-    asked = _tokens_of(tokenizer, prompt)
+    prompt = _render(chat.template, messages, row, generation_prompt=True)
+    asked = chat.tokens_of(prompt)
     if not with_gold:
         return asked, []
     answered = [*messages, {"role": "assistant", "content": row.gold}]
-    whole = _render(tokenizer, answered, row, generation_prompt=False)
-    answer = _without_blank_end(tokenizer, answer_behind(prompt, whole, answered) or "")
-    both = _tokens_of(tokenizer, prompt + answer)
+    whole = _render(chat.template, answered, row, generation_prompt=False)
+    answer = _without_blank_end(chat.tokenizer, answer_behind(prompt, whole, answered) or "")
+    both = chat.tokens_of(prompt + answer)
     joined = both[: len(asked)] != asked
-    gold = _tokens_of(tokenizer, answer) if joined else both[len(asked) :]
+    gold = chat.tokens_of(answer) if joined else both[len(asked) :]
     if not gold:
         raise DataError(
             f"row {row.name}: the model's chat template does not write the answer behind the "
@@ -52,26 +71,16 @@ def prompt_tokens(
     return asked, gold
 
 
-def _render(tokenizer: Any, messages: Messages, row: EvalRow, *, generation_prompt: bool) -> str:
+def _render(
+    template: ChatTemplate, messages: Messages, row: EvalRow, *, generation_prompt: bool
+) -> str:
+    tools = list(row.tools) if row.tools else None
     try:
-        text: str = tokenizer.apply_chat_template(
-            [with_call_arguments(message) for message in messages],
-            tools=list(row.tools) if row.tools else None,
-            add_generation_prompt=generation_prompt,
-            tokenize=False,
-            date_string=TEMPLATE_DATE,
-        )
-    except Exception as error:  # templates raise whatever their author liked
+        return template.render(messages, tools, generation_prompt=generation_prompt)
+    except TemplateRefusal as error:
         raise DataError(
             f"row {row.name}: the model's chat template refuses its messages: {error}"
         ) from error
-    return text
-
-
-def _tokens_of(tokenizer: Any, text: str) -> list[int]:
-    """Tokenise a rendered text, which has its special tokens in it."""
-    tokens: list[int] = tokenizer(text, add_special_tokens=False)["input_ids"]
-    return tokens
 
 
 def _without_blank_end(tokenizer: Any, answer: str) -> str:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from graftline.canonical import canonical_json, digest_of
 from graftline.errors import DataError
-from graftline_evaluate.chat import prompt_tokens
+from graftline_evaluate.chat import Chat, prompt_tokens
 from graftline_evaluate.config import FORGETTING
 from graftline_evaluate.dataset import EvalRow
 from graftline_evaluate.measures import perplexity
@@ -46,11 +46,11 @@ def probe_passages(config: Forgetting) -> list[Passage]:
     return passages
 
 
-def probe_targets(tokenizer: Any, passages: Sequence[Passage], longest: int) -> Targets:
+def probe_targets(chat: Chat, passages: Sequence[Passage], longest: int) -> Targets:
     """Tokenise the probe.
 
     Args:
-        tokenizer: With a chat template.
+        chat: The model's tokenizer and chat template.
         passages: At least one.
         longest: Tokens that a text may have at most.
 
@@ -58,9 +58,7 @@ def probe_targets(tokenizer: Any, passages: Sequence[Passage], longest: int) -> 
         DataError: A text is too short or too long, or the chat template refuses a question.
     """
     names = [f"text {number}" for number in range(1, len(passages) + 1)]
-    texts = [
-        _tokens(tokenizer, name, passage) for name, passage in zip(names, passages, strict=True)
-    ]
+    texts = [_tokens(chat, name, passage) for name, passage in zip(names, passages, strict=True)]
     refuse_long(
         "texts of the forgetting probe",
         ((name, len(tokens)) for name, (tokens, _) in zip(names, texts, strict=True)),
@@ -114,13 +112,13 @@ def read_probe(folder: Path) -> list[dict[str, Any]]:
     return rows
 
 
-def _tokens(tokenizer: Any, name: str, passage: Passage) -> tuple[list[int], int]:
+def _tokens(chat: Chat, name: str, passage: Passage) -> tuple[list[int], int]:
     if "question" in passage:
         messages = ({"role": "user", "content": passage["question"]},)
         row = EvalRow(name, FORGETTING, "", messages, passage["answer"], None)
-        asked, gold = prompt_tokens(tokenizer, list(messages), row, with_gold=True)
+        asked, gold = prompt_tokens(chat, list(messages), row, with_gold=True)
         return [*asked, *gold], len(asked)
-    tokens: list[int] = tokenizer(passage["text"])["input_ids"]
+    tokens: list[int] = chat.tokenizer(passage["text"])["input_ids"]
     if len(tokens) < 2:
         raise DataError(
             f"{name} of the forgetting probe has a single token: there is nothing to predict",

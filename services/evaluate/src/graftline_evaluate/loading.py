@@ -10,7 +10,9 @@ from peft import PeftModel
 from transformers import AutoModelForCausalLM, AutoTokenizer
 from transformers.utils import logging as transformers_logging
 
+from graftline.domain.template import read_chat_template
 from graftline.errors import ConfigError, DataError
+from graftline_evaluate.chat import Chat
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,23 +36,19 @@ def choose_device(wanted: str) -> torch.device:
     return device
 
 
-def load_tokenizer(folder: Path) -> Any:
-    """Load the tokenizer.
+def load_chat(folder: Path) -> Chat:
+    """Load the tokenizer and the chat template.
 
     Raises:
-        DataError: It cannot be loaded, or has no chat template.
+        ConfigError: There is no chat template, or it is broken.
+        DataError: The tokenizer cannot be loaded.
     """
     transformers_logging.disable_progress_bar()
     try:
         tokenizer = AutoTokenizer.from_pretrained(folder)
     except Exception as error:
         raise DataError(f"model: its tokenizer cannot be loaded: {_line(error)}") from error
-    if not tokenizer.chat_template:
-        raise DataError(
-            "model: it has no chat template, so there is no prompt to give it",
-            "use an instruction-tuned model, or add chat_template.jinja to it",
-        )
-    return tokenizer
+    return Chat(tokenizer, read_chat_template(folder))
 
 
 def load_model(folder: Path, dtype: str, device: torch.device) -> Any:

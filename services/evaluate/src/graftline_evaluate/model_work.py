@@ -98,7 +98,8 @@ def ask(
     All prompts are made and checked before the first answer.
 
     Raises:
-        ConfigError: The device cannot be used, or does not hold a batch.
+        ConfigError: The device cannot be used, or does not hold a batch, or the model has no chat
+            template.
         DataError: Model or adapter cannot be used, prompts do not fit, or the adapter is without
             effect.
     """
@@ -111,18 +112,18 @@ def _ask(
 ) -> Answered:
     folder = inputs.one("model").path
     device = loading.choose_device(ctx.runtime.device)
-    tokenizer = loading.load_tokenizer(folder)
+    chat = loading.load_chat(folder)
     model = loading.load_model(folder, config.decoding.dtype, device)
     context = loading.context_tokens(model)
     longest = context - config.decoding.max_new_tokens
     prompts, gold = {}, {}
     for variant, shown in asked.variants.items():
-        made = make_prompts(tokenizer, asked.rows, shown, longest, with_gold=asked.forces_gold)
+        made = make_prompts(chat, asked.rows, shown, longest, with_gold=asked.forces_gold)
         prompts[variant] = made
         if asked.forces_gold:
             gold[variant] = gold_targets(asked.rows, made, context)
-    probe = probe_targets(tokenizer, asked.passages, context) if asked.passages else None
-    stop = stop_tokens(tokenizer, model)
+    probe = probe_targets(chat, asked.passages, context) if asked.passages else None
+    stop = stop_tokens(chat, model)
     difference = None
     adapter = inputs.maybe("adapter")
     if adapter is not None:
@@ -150,7 +151,7 @@ def _ask(
         ) from error
     texts = {
         variant: [
-            tokenizer.decode(
+            chat.tokenizer.decode(
                 answer.tokens, skip_special_tokens=False, clean_up_tokenization_spaces=False
             )
             for answer in found

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from graftline.domain.template import TemplateRefusal
 from graftline.errors import DataError
-from graftline_evaluate.chat import prompt_tokens
+from graftline_evaluate.chat import Chat, prompt_tokens
 from graftline_evaluate.dataset import name_some
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ class Prompts:
 
 
 def make_prompts(
-    tokenizer: Any,
+    chat: Chat,
     rows: Sequence[EvalRow],
     few_shot: FewShotPrompt | None,
     longest: int,
@@ -48,7 +49,7 @@ def make_prompts(
     """Render and tokenise every row's prompt.
 
     Args:
-        tokenizer: With a chat template.
+        chat: The model's tokenizer and chat template.
         rows: The rows; at least one.
         few_shot: What stands before each question; nothing for the training prompt.
         longest: Tokens that a prompt may have at most.
@@ -60,7 +61,7 @@ def make_prompts(
     """
     prompts, golds = [], []
     for row in rows:
-        asked, gold = prompt_tokens(tokenizer, _question(row, few_shot), row, with_gold=with_gold)
+        asked, gold = prompt_tokens(chat, _question(row, few_shot), row, with_gold=with_gold)
         prompts.append(asked)
         golds.append(tuple(gold))
     refuse_long(
@@ -78,24 +79,24 @@ def make_prompts(
     )
 
 
-def stop_tokens(tokenizer: Any, model: Any) -> frozenset[int]:
+def stop_tokens(chat: Chat, model: Any) -> frozenset[int]:
     """Give the tokens that end an answer.
 
     They are the end tokens of tokenizer, model and generation config, and the special token that
     the chat template writes after an assistant's message.
     """
     found: set[int] = set()
-    for holder in (tokenizer, model.config, model.generation_config):
+    for holder in (chat.tokenizer, model.config, model.generation_config):
         value = getattr(holder, "eos_token_id", None)
         if value is not None:
             found.update(value if isinstance(value, list) else [value])
     messages = [{"role": "user", "content": "?"}, {"role": "assistant", "content": _SENTINEL}]
     try:
-        text = tokenizer.apply_chat_template(messages, tokenize=False)
-    except Exception:  # noqa: BLE001 - a template that refuses this conversation tells nothing
+        text = chat.template.render(messages)
+    except TemplateRefusal:  # it tells nothing
         return frozenset(found)
-    after = tokenizer(text.rpartition(_SENTINEL)[2], add_special_tokens=False)["input_ids"]
-    added = tokenizer.added_tokens_decoder.get(after[0]) if after else None
+    after = chat.tokens_of(text.rpartition(_SENTINEL)[2])
+    added = chat.tokenizer.added_tokens_decoder.get(after[0]) if after else None
     if added is not None and added.special:
         found.add(after[0])
     return frozenset(found)

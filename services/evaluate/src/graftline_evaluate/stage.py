@@ -42,7 +42,7 @@ def run(ctx: Context[EvaluateRuntime], config: EvaluateConfig, inputs: Inputs) -
     """Evaluate a model, or a model with an adapter.
 
     Raises:
-        ConfigError: The schema or the device cannot be used.
+        ConfigError: The schema or the device cannot be used, or the model has no chat template.
         DataError: Model, adapter, examples or baseline cannot be used, or the adapter is without
             effect.
     """

@@ -13,6 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from graftline.domain.template import TemplateRefusal
 from graftline.errors import DataError
 from graftline_export.forms import check_tokens
 from graftline_export.ollama import Ollama, OllamaMissing, Said
@@ -168,7 +169,7 @@ def _conversations(work: Work) -> list[tuple[Messages, str]]:
             system = [{"role": "system", "content": work.system}] if work.system else []
             try:
                 text = work.render_chat(messages if has_system else [*system, *messages])
-            except Exception:  # noqa: BLE001, S112 - a template may refuse a role by any error
+            except TemplateRefusal:
                 continue
             found.append((messages, text))
     return found

@@ -21,6 +21,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from graftline.domain.template import TemplateRefusal
 from graftline.errors import DataError
 from graftline_export.go_template import GoTemplateError, render
 
@@ -81,7 +82,7 @@ def derive(render_chat: Callable[[Messages], str], drop_prefix: str = "") -> Pie
 
     Args:
         render_chat: Renders messages with the model's Jinja template, ready for an answer; raises
-            for conversations that the template refuses.
+            `TemplateRefusal` for conversations that the template refuses.
         drop_prefix: What the tokenizer adds by itself (the begin token), so that the template
             must not say it again.
 
@@ -135,7 +136,7 @@ def _probe(render_chat: Callable[[Messages], str], *, system_last: bool) -> Piec
 def _try(render_chat: Callable[[Messages], str], messages: Messages) -> str | None:
     try:
         return render_chat(messages)
-    except Exception:  # a template may refuse a role by any error
+    except TemplateRefusal:
         return None
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from graftline.domain.examples import compact
 from graftline.domain.rows import read_rows
+from graftline.domain.template import TemplateRefusal
 from graftline.errors import DataError
 
 if TYPE_CHECKING:
@@ -88,11 +89,16 @@ def make_prompts(
     """Render and tokenize questions; those longer than `longest` tokens are left out.
 
     Raises:
-        DataError: None is left.
+        DataError: None is left, or the chat template refuses one.
     """
     prompts, too_long = [], 0
     for name, messages in conversations:
-        text = render_chat(messages)
+        try:
+            text = render_chat(messages)
+        except TemplateRefusal as error:
+            raise DataError(
+                f"prompt {name}: the model's chat template refuses it: {error}"
+            ) from error
         tokens = tuple(tokenize(text))
         if len(tokens) > longest:
             too_long += 1

@@ -10,7 +10,7 @@ from transformers import AutoTokenizer
 from transformers.utils import logging as transformers_logging
 
 from graftline.domain.rows import read_rows
-from graftline.errors import DataError
+from graftline.domain.template import read_chat_template
 from graftline.ports import Output, Result
 from graftline_export.adapter import read_adapter, read_base
 from graftline_export.forms import make_forms
@@ -34,7 +34,7 @@ def run(ctx: Context[ExportRuntime], config: ExportConfig, inputs: Inputs) -> Re
     """Make the bundle.
 
     Raises:
-        ConfigError: A setting cannot be meant.
+        ConfigError: A setting cannot be meant, or the model has no chat template.
         DataError: The adapter does not fit the model, a form cannot be made, or a form answers
             otherwise than base + adapter.
     """
@@ -46,11 +46,10 @@ def run(ctx: Context[ExportRuntime], config: ExportConfig, inputs: Inputs) -> Re
     base = read_base(model)
     lora = read_adapter(inputs.one("adapter").path, base)
     tokenizer = AutoTokenizer.from_pretrained(str(model), local_files_only=True)
-    if not tokenizer.chat_template:
-        raise DataError(f"{base.name} has no chat template")
+    template = read_chat_template(model)
     system = _system(config, inputs)
     target = ctx.output("bundle")
-    work = Work(ctx, config, inputs, target, base, lora, tokenizer, threads, system)
+    work = Work(ctx, config, inputs, target, base, lora, tokenizer, template, threads, system)
     # What can be refused in a second comes before the minutes of merging.
     if config.parity.ollama == "always":
         find_program(ctx.runtime.ollama_program)

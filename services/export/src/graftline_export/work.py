@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from graftline.domain.dates import TEMPLATE_DATE
-from graftline.domain.rendering import with_call_arguments
 from graftline_export.modelfile import safe_name
 
 if TYPE_CHECKING:
@@ -16,6 +14,7 @@ if TYPE_CHECKING:
     import torch
 
     from graftline.context import Context
+    from graftline.domain.template import ChatTemplate
     from graftline.ports import Inputs
     from graftline_export.adapter import BaseModel
     from graftline_export.config import ExportConfig, ExportRuntime
@@ -37,6 +36,7 @@ class Work:
         base: The base model's identity.
         lora: The adapter's PEFT config.
         tokenizer: The model's.
+        template: The model's chat template.
         threads: CPU threads.
         system: The system prompt of the Modelfiles; empty for none.
     """
@@ -48,6 +48,7 @@ class Work:
     base: BaseModel
     lora: dict[str, Any]
     tokenizer: Any
+    template: ChatTemplate
     threads: int
     system: str
 
@@ -93,14 +94,12 @@ class Work:
         self.ctx.progress(STEPS.index(step), len(STEPS), "parts")
 
     def render_chat(self, messages: list[dict[str, Any]]) -> str:
-        """Render a conversation by the model's chat template, ready for an answer."""
-        text: str = self.tokenizer.apply_chat_template(
-            [with_call_arguments(message) for message in messages],
-            tokenize=False,
-            add_generation_prompt=True,
-            date_string=TEMPLATE_DATE,
-        )
-        return text
+        """Render a conversation by the model's chat template, ready for an answer.
+
+        Raises:
+            TemplateRefusal: The template does not take it.
+        """
+        return self.template.render(messages, generation_prompt=True)
 
     def tokenize(self, text: str) -> list[int]:
         """Tokenise a text without additions."""

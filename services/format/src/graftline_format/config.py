@@ -11,7 +11,7 @@ from graftline.config import Config
 TRAIN = "train"
 VALIDATION = "validation"
 
-ExportFormat = Literal["messages", "alpaca", "sharegpt", "prompt-completion"]
+ExportFormat = Literal["messages", "alpaca", "sharegpt", "prompt-completion", "qa"]
 
 
 class FormatConfig(Config):
@@ -50,14 +50,9 @@ class FormatConfig(Config):
     exports: list[ExportFormat] = Field(
         default=["messages", "alpaca", "sharegpt", "prompt-completion"],
         description="Exchange formats that the rows are written in as JSONL; an empty list for "
-        "none. `prompt-completion` is text rendered by the model's chat template.",
-    )
-    template_date: str = Field(
-        default="2024-07-26",
-        pattern=r"^\d{4}-\d{2}-\d{2}$",
-        description="The date that a chat template is given when it asks for today's, so that the "
-        "same rows are the same bytes tomorrow (the default is the one that Llama's templates "
-        "fall back on).",
+        "none. `prompt-completion` is text rendered by the model's chat template; `qa`, written if "
+        "it is named, has question and answer with the chunk that they are from and the judge's "
+        "scores.",
     )
 
     @model_validator(mode="after")

@@ -6,6 +6,7 @@
 | `alpaca` | `{"instruction", "input", "output"}`; `system` and `history` where there are such |
 | `sharegpt` | `{"conversations": [{"from", "value"}]}`; `system` and `tools` where there are such |
 | `prompt-completion` | `{"prompt", "completion"}`, rendered by the model's chat template |
+| `qa` | `{"question", "answer"}` with source and scores, see `pairs` |
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, Self
 
 from graftline.domain.examples import compact
+from graftline_format.pairs import question_and_answer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -31,7 +33,8 @@ _SHAREGPT_NAMES = {"system": "system", "user": "human", "assistant": "gpt", "too
 class ExportWriter:
     """Writes `<format>/<split>.jsonl`, a line a row, and `index.json`, which counts them.
 
-    A row that a format cannot express (tool calls in Alpaca) is left out of it and counted.
+    A row that a format cannot express (tool calls in Alpaca, many turns in `qa`) is left out of it
+    and counted.
 
     Args:
         folder: Where the formats' folders go.
@@ -51,7 +54,7 @@ class ExportWriter:
         """Write one row in every format.
 
         Args:
-            row: With `messages` and `tools` as in `rows.EXAMPLES`.
+            row: With `messages` and `tools` as in `rows.EXAMPLES`; for `qa` with `meta` too.
             split: Its split in the training set.
             prompt: The rendered text up to the last answer.
             completion: The rendered answer.
@@ -61,6 +64,8 @@ class ExportWriter:
         for name in self._formats:
             if name == "prompt-completion":
                 line: dict[str, Any] | None = {"prompt": prompt, "completion": completion}
+            elif name == "qa":
+                line = question_and_answer(row)
             else:
                 line = CONVERTERS[name](messages, tools)
             if line is None:

@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from graftline.domain.examples import compact
-from graftline.domain.rendering import answer_behind, with_call_arguments
-from graftline_format.template import TemplateRefusal
+from graftline.domain.rendering import answer_behind
+from graftline.domain.template import TemplateRefusal
 
 if TYPE_CHECKING:
+    from graftline.domain.template import ChatTemplate
     from graftline_format.chat_model import ChatModel
-    from graftline_format.template import ChatTemplate
 
 
 class Rejection(Exception):
@@ -62,17 +62,16 @@ def render_example(
     Raises:
         Rejection: There is no answer, or the template does not take the conversation.
     """
-    messages = [with_call_arguments(item) for item in compact(row["messages"])]
+    messages = compact(row["messages"])
     answers = [at for at, item in enumerate(messages) if _is_answer(item)]
     if not answers:
         raise Rejection("no-answer", "no assistant message with content or tool calls")
     tools = json.loads(row["tools"]) if row.get("tools") else None
-    template = model.tool_template if tools else model.template
     messages = messages[: answers[-1] + 1]
     try:
         if learn == "last" or len(answers) == 1:
-            return _render_last(messages, tools, template)
-        return _render_all(messages, tools, template, answers)
+            return _render_last(messages, tools, model.template)
+        return _render_all(messages, tools, model.template, answers)
     except TemplateRefusal as error:
         raise Rejection("template-refuses", str(error)) from error
 

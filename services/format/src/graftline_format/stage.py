@@ -11,7 +11,14 @@ import numpy as np
 import pyarrow as pa
 
 from graftline.canonical import canonical_json
-from graftline.domain.rows import REJECTS, TRAINING_ROWS, RowWriter, read_batches
+from graftline.domain.rows import (
+    REJECTS,
+    TRAINING_ROWS,
+    Filling,
+    RowWriter,
+    read_batches,
+    size_of,
+)
 from graftline.errors import DataError
 from graftline.ports import Inputs, Output, Result
 from graftline_format.chat_model import load_chat_model
@@ -45,7 +52,7 @@ def run(ctx: Context[Runtime], config: FormatConfig, inputs: Inputs) -> Result:
         ConfigError: The model has no tokenizer or chat template that can be used.
         DataError: A split is missing, or no row is left.
     """
-    model = load_chat_model(inputs.one("model").path, config.template_date)
+    model = load_chat_model(inputs.one("model").path)
     examples = inputs.one("examples").path
     splitter = Splitter(examples, config, ctx.seed)
     if splitter.left_out:
@@ -69,8 +76,8 @@ class _Formatting:
         self._config = config
         self._model = model
         self._splitter = splitter
-        self._tokeniser = RowTokeniser(model)
         self._limit = min(config.max_length, model.context_length or config.max_length)
+        self._tokeniser = RowTokeniser(model, self._limit)
         self._statistics = TokenStatistics()
         self._previews: list[dict[str, Any]] = []
         self._rejected: Counter[str] = Counter()
@@ -90,8 +97,8 @@ class _Formatting:
                 exports = stack.enter_context(ExportWriter(target, self._config.exports))
                 outputs["exports"] = Output(target)
             done = 0
-            judged = self._config.threshold is not None
-            columns = [*_COLUMNS, "meta"] if judged else list(_COLUMNS)
+            with_meta = self._config.threshold is not None or "qa" in self._config.exports
+            columns = [*_COLUMNS, "meta"] if with_meta else list(_COLUMNS)
             for batch in _batches(examples, self._splitter, columns):
                 ctx.raise_if_stopping()
                 self._format(batch, rows, rejects, exports)
@@ -234,17 +241,17 @@ def _batches(
     Rows can be long, so a batch ends by characters too.
     """
     batch: list[dict[str, Any]] = []
-    characters = 0
+    filling = Filling(_BATCH_ROWS, _BATCH_CHARACTERS)
     for found in read_batches(examples, columns, _BATCH_ROWS):
         for row in found.to_pylist():
             split = splitter.split_of(row["split"], row["group"])
             if split is None:
                 continue
             batch.append({**row, "split": split})
-            characters += sum(len(item["content"] or "") for item in row["messages"])
-            if len(batch) >= _BATCH_ROWS or characters >= _BATCH_CHARACTERS:
+            if filling.add(size_of(row)):
                 yield batch
-                batch, characters = [], 0
+                batch = []
+                filling.clear()
     if batch:
         yield batch
 

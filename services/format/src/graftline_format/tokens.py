@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from graftline_format.rendering import Rendered
 
 _CACHED_ENDS = 1024
+_LONGEST_CACHED = 256
 
 
 @dataclass(frozen=True)
@@ -44,10 +45,12 @@ class RowTokeniser:
 
     Args:
         model: Whose tokenizer is used.
+        longest: Most tokens of a row that is of use; the prompts of longer ones are not checked.
     """
 
-    def __init__(self, model: ChatModel) -> None:
+    def __init__(self, model: ChatModel, longest: int) -> None:
         """Prepare."""
+        self._longest = longest
         self._tokenizer = model.tokenizer
         self._special = model.special_ids
         self._ends: dict[str, list[int]] = {}
@@ -65,12 +68,16 @@ class RowTokeniser:
             first = _token_from(encoding, start, end)
             if first is None:
                 return Rejection("empty-answer", "the answer has no tokens of its own")
-            if not self._same_prompt(text, start, ids, first, encoding):
-                return self._split_row(rendered)
             after = _token_from(encoding, end, len(text))
             stop = self._without_blank_end(text, ids, first, after or len(ids), encoding)
             learned.append((first, stop))
         stop = learned[-1][1]
+        # Without special tokens a check costs as much as the prompt is long, for every answer.
+        if stop <= self._longest and not all(
+            self._same_prompt(text, start, ids, first, encoding)
+            for (start, _), (first, _) in zip(rendered.answers, learned, strict=True)
+        ):
+            return self._split_row(rendered)
         return Tokenised(ids[:stop], tuple(learned), text, encoding.token_to_chars(stop - 1)[1])
 
     def _same_prompt(
@@ -86,11 +93,14 @@ class RowTokeniser:
         return self._tokenizer.encode(text, add_special_tokens=False).ids  # type: ignore[no-any-return]
 
     def _ids_of_end(self, text: str) -> list[int]:
-        """Tokenise a prompt's end; with special tokens in a template they are few and short."""
+        """Tokenise a prompt's end; with special tokens in a template they are few and short.
+
+        Without, they are whole prompts, and none is kept.
+        """
         known = self._ends.get(text)
         if known is None:
             known = self._ids_of(text)
-            if len(self._ends) < _CACHED_ENDS:
+            if len(text) <= _LONGEST_CACHED and len(self._ends) < _CACHED_ENDS:
                 self._ends[text] = known
         return known
 

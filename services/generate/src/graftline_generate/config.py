@@ -193,9 +193,10 @@ class GenerateRuntime(Runtime):
         "ask nobody.",
     )
     max_failed_share: float = Field(
-        default=0.5,
+        default=0.1,
         ge=0,
         le=1,
         description="Of 64 chunks, the share whose requests may fail on the way (time-outs, server"
-        " errors) before the step stops, to be gone on with later; what fails is a reject.",
+        " errors) before the step stops, to be gone on with later; what fails is a reject. One may"
+        " fail in any case, unless it is 0.",
     )

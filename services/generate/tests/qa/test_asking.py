@@ -146,6 +146,23 @@ def test_a_run_that_was_killed_asks_no_finished_chunk_again(workshop, model, say
     assert model.requests == requests
 
 
+def test_a_budget_is_the_steps_and_the_costs_are_those_of_all_attempts(workshop, model):
+    rows = numbered(workshop, 90)
+    vault = workshop.vault()
+    limited = {"llm": {**model.runtime, "max_total_tokens": 8000}}
+    bought = []
+    for _ in range(2):
+        with pytest.raises(ConfigError, match="budget for the language model is spent"):
+            workshop.ask(rows, vault=vault, runtime=limited)
+        bought.append(model.requests)
+    assert 0 < bought[0] == bought[1] < 90
+    done = workshop.ask(rows, vault=vault)
+    assert model.requests == 90
+    assert done.result.input_tokens == sum(len(text.split()) for text in model.server.prompts())
+    figures = done.result.figures
+    assert (figures["llm_requests"], figures["llm_cached"]) == (90, 0)
+
+
 def test_committed_units_need_no_model_at_all(workshop, model):
     rows = numbered(workshop, 70)
     vault = workshop.vault()

@@ -48,4 +48,5 @@ def test_every_chunk_is_asked_about_and_a_second_run_asks_nothing(llama, worksho
     away = {"llm": {"endpoints": [{"url": "http://127.0.0.1:9/v1"}], "wait_s": 0}}
     again = workshop.ask(rows, vault=vault, runtime=away, request=request)
     assert again.run.files == first.run.files
-    assert again.result.figures["llm_requests"] == 0
+    # The step has paid for them itself, whenever that was.
+    assert again.result.figures == first.result.figures

@@ -14,7 +14,10 @@ from graftline_ingest.drafts import Refused
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_REMEMBERED = 1 << 16
+# What is remembered takes about 32 MiB: most labels are short and occur again, long ones do not.
+_REMEMBERED_BYTES = 32 << 20
+_LONGEST_REMEMBERED = 2048
+_ENTRY_BYTES = 256
 _encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(", ", ": ")).encode
 _to_bytes = msgspec.json.Encoder().encode
 
@@ -39,6 +42,7 @@ class AnswerForm:
         self._schema = schema
         self._rank = {path: rank for rank, path in enumerate(key_order)}
         self._memory: dict[bytes, str | Refused] = {}
+        self._memory_bytes = 0
         self._validator: Any = None
         if schema:
             try:
@@ -57,17 +61,29 @@ class AnswerForm:
 
         Raises:
             Refused: It violates the schema.
+            ValueError: It holds what JSON has not: NaN, an infinity.
+            RecursionError: It is nested too deeply.
         """
         key = _to_bytes(answer)
+        if b"null" in key:
+            _encode(answer)  # NaN and infinities are null in the key, and must not pass for it
         known = self._memory.get(key)
         if known is None:
             known = self._judge(answer)
-            if len(self._memory) >= _REMEMBERED:
-                self._memory.clear()
-            self._memory[key] = known
+            self._remember(key, known)
         if isinstance(known, Refused):
             raise Refused(known.reason, known.detail)
         return known
+
+    def _remember(self, key: bytes, known: str | Refused) -> None:
+        size = len(key) + len(known.detail if isinstance(known, Refused) else known)
+        if size > _LONGEST_REMEMBERED:
+            return
+        self._memory_bytes += size + _ENTRY_BYTES
+        if self._memory_bytes > _REMEMBERED_BYTES:
+            self._memory.clear()
+            self._memory_bytes = size + _ENTRY_BYTES
+        self._memory[key] = known
 
     def respell(self, text: str) -> str:
         """Parse an answer that is text already, strictly, and spell it as `text_of` does.

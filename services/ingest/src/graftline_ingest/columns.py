@@ -3,16 +3,28 @@
 from __future__ import annotations
 
 from itertools import accumulate
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pyarrow as pa
 
-from graftline.domain.rows import EXAMPLES, MESSAGE, SPAN, TOOL_CALL
+from graftline.domain.rows import EXAMPLES, MESSAGE, SPAN, TOOL_CALL, Filling, size_of
 
 if TYPE_CHECKING:
     from graftline.domain.rows import RowWriter
 
-_BATCH_ROWS = 4096
+
+class Example(NamedTuple):
+    """A row of EXAMPLES; keys that a message lacks become null."""
+
+    identity: str
+    group: str
+    split: str
+    task: str
+    messages: list[dict[str, Any]]
+    tools: str | None
+    meta: str
+    parents: list[str]
+    source: dict[str, Any] | None
 
 
 class ExampleColumns:
@@ -25,28 +37,23 @@ class ExampleColumns:
     def __init__(self, writer: RowWriter) -> None:
         """Begin empty."""
         self._writer = writer
+        self._filling = Filling()
         self._clear()
 
-    def add(
-        self,
-        *,
-        identity: str,
-        group: str,
-        split: str,
-        task: str,
-        messages: list[dict[str, Any]],
-        tools: str | None,
-        meta: str,
-        parents: list[str],
-        source: dict[str, Any] | None,
-    ) -> None:
-        """Add one row; keys that a message lacks become null."""
+    def add(self, example: Example) -> None:
+        """Add one row."""
+        identity, group, split, task, messages, tools, meta, parents, source = example
         self._scalars.append((identity, group, split, task, tools, meta))
         self._parents.append(parents)
         self._sources.append(source)
         self._counts.append(len(messages))
         self._messages += messages
-        if len(self._scalars) >= _BATCH_ROWS:
+        size = len(group) + len(meta) + (len(tools) if tools else 0)
+        for message in messages:
+            # As `size_of` has it, without walking through what is text alone.
+            text = message["content"] if len(message) == 2 else None
+            size += size_of(message) if text is None else len(text)
+        if self._filling.add(size):
             self.flush()
 
     def flush(self) -> None:
@@ -95,3 +102,4 @@ class ExampleColumns:
         self._sources: list[dict[str, Any] | None] = []
         self._counts: list[int] = []
         self._messages: list[dict[str, Any]] = []
+        self._filling.clear()

@@ -49,10 +49,13 @@ class FieldMap(Settings):
             raise ValueError("give either `answer` or `completion`, not both")
         if bool(self.text) != bool(self.answer or self.completion):
             raise ValueError("give `text` together with `answer` or `completion`")
-        paths = sorted(self.answer)
-        for path, later in zip(paths, paths[1:], strict=False):
-            if later.startswith(f"{path}."):
-                raise ValueError(f"answer path '{later}' lies inside '{path}', which has a value")
+        for path in sorted(self.answer):
+            parts = path.split(".")
+            for outer in (".".join(parts[:count]) for count in range(1, len(parts))):
+                if outer in self.answer:
+                    raise ValueError(
+                        f"answer path '{path}' lies inside '{outer}', which has a value"
+                    )
         return self
 
 
@@ -156,6 +159,11 @@ class IngestConfig(Config):
         description="Glob patterns of the files to read in a folder, such as ['train-*.parquet'];"
         " empty: every file of a known format.",
     )
+    exclude: list[str] = Field(
+        default=[],
+        description="Glob patterns of files in a folder (or in archives) to pass over, whatever"
+        " `include` says, such as ['*-definition.yaml']: they are no rejects and are not counted.",
+    )
     format: Format = Field(
         default="auto", description="The files' format; auto goes by name and first characters."
     )
@@ -234,8 +242,9 @@ class IngestConfig(Config):
     max_expansion: int = Field(
         default=200,
         ge=2,
-        description="How many times larger than itself a .gz file, an archive or a Word file may"
-        " become (beyond its first 64 MiB) before it is taken for a decompression bomb.",
+        description="How many times larger than itself a .gz file, an archive or a Word file"
+        " (beyond its first 64 MiB), a Parquet or Arrow file (beyond 256 MiB) may become before it"
+        " is taken for a decompression bomb.",
     )
 
     @model_validator(mode="after")

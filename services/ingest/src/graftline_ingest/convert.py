@@ -10,6 +10,7 @@ import msgspec
 from graftline.canonical import canonical_json
 from graftline.domain.examples import example_id
 from graftline_ingest.answers import AnswerForm
+from graftline_ingest.columns import Example
 from graftline_ingest.drafts import Draft, Refused, field_of
 from graftline_ingest.layouts.conversations import from_messages, from_sharegpt
 from graftline_ingest.layouts.labels import from_clinc, from_fields, from_snips
@@ -31,6 +32,7 @@ _CHAT_LAYOUTS = {
     "instructlab": from_instructlab,
 }
 _MEDIA = ("images", "image", "videos", "audios")
+_LARGEST_PLACE = (1 << 63) - 1
 # Spells messages (texts only) as `canonical_json` does, several times faster; a test compares.
 _canonical_bytes = msgspec.json.Encoder(order="sorted").encode
 
@@ -75,30 +77,42 @@ class Converter:
         Raises:
             Refused: It cannot become an example.
         """
+        try:
+            example = self._example(feed, layout, number, record, said)
+        except UnicodeEncodeError as error:
+            raise Refused("wrong-encoding", f"the text is no valid Unicode: {error}") from None
+        except RecursionError:
+            raise Refused("malformed-value", "a value is nested too deeply") from None
+        except (ValueError, TypeError, OverflowError) as error:
+            # Values that JSON has not (NaN, infinities), or that no column holds.
+            raise Refused("malformed-value", f"a value that cannot be used: {error}") from None
+        columns.add(example)
+        return example.split
+
+    def _example(
+        self, feed: Feed, layout: str, number: int, record: dict[str, Any], said: str
+    ) -> Example:
         draft = self._draft(layout, record, feed.text_cells)
         messages = self._finish(draft)
         split = self._splits.named(record, said)
-        tools = canonical_json(draft.tools) if draft.tools else None
-        try:
-            identity = _identity(messages, draft.tools)
-            group = self._group(draft, record, messages, split)
-            meta = self._meta(draft, feed, number, record)
-            meta.encode()
-        except UnicodeEncodeError as error:
-            raise Refused("wrong-encoding", f"the text is no valid Unicode: {error}") from None
-        split = self._splits.cut(split, group)
-        columns.add(
-            identity=identity,
+        group = self._group(draft, record, messages, split)
+        if draft.source and draft.source["end"] > _LARGEST_PLACE:
+            raise Refused("malformed-value", f"no text has {draft.source['end']} characters")
+        example = Example(
+            identity=_identity(messages, draft.tools),
             group=group,
-            split=split,
+            split=self._splits.cut(split, group),
             task=self._task(draft),
             messages=messages,
-            tools=tools,
-            meta=meta,
+            tools=canonical_json(draft.tools) if draft.tools else None,
+            meta=self._meta(draft, feed, number, record),
             parents=draft.parents,
             source=draft.source,
         )
-        return split
+        # What goes into a column beside the messages, whose digest has been taken.
+        for text in (example.group, example.split, example.meta):
+            text.encode()
+        return example
 
     def _draft(self, layout: str, record: dict[str, Any], cells: bool) -> Draft:
         if layout == "fields":

@@ -110,9 +110,10 @@ class Opener:
         yield 1, parse_whole(iter([data]), file.name, limit, encoding)
 
     def _whole_file(
-        self, file: SourceFile, read: Callable[[Path, str], Iterator[Numbered]]
+        self, file: SourceFile, read: Callable[[Path, str, int, int], Iterator[Numbered]]
     ) -> Iterator[Numbered]:
-        yield from read(file.path, file.name)
+        config = self._config
+        yield from read(file.path, file.name, config.max_row_mb << 20, config.max_expansion)
         self._progress(file.path.stat().st_size)
 
     def _blocks(self, file: SourceFile) -> Iterator[bytes]:

@@ -81,6 +81,10 @@ def find_files(root: Path, config: IngestConfig) -> list[SourceFile]:
                 f"there are: {', '.join(name for name, _ in listed[:8])}",
             )
         listed = chosen
+    if root.is_dir():
+        listed = [
+            item for item in listed if not any(fnmatch.fnmatch(item[0], p) for p in config.exclude)
+        ]
     files = [
         file
         for name, path in listed

@@ -15,11 +15,14 @@ if TYPE_CHECKING:
 
 MALFORMED = frozenset(
     {
-        *("malformed-json", "malformed-row", "malformed-yaml"),
+        *("malformed-json", "malformed-row", "malformed-yaml", "malformed-value"),
         *("wrong-encoding", "line-too-long", "not-an-object"),
     }
 )
 """Reasons that count against `max_malformed_share`."""
+
+
+_SHOWN_LEVELS = 64
 
 
 class RejectLog:
@@ -53,7 +56,10 @@ class RejectLog:
 
     def add_refused(self, feed: Feed, number: int, record: Any, refused: Refused) -> None:
         """Keep a record that is no example."""
-        row = json.dumps(record, ensure_ascii=True, sort_keys=True, separators=(",", ":"))
+        try:
+            row = _spell(record)
+        except RecursionError:
+            row = _spell(_shallow(record, _SHOWN_LEVELS))
         detail = f"{feed.place(number)}: {refused.detail}"
         self._add(refused.reason, detail, row, f"{feed.place(number)}:{row}")
 
@@ -78,3 +84,18 @@ class RejectLog:
                 "row": row,
             }
         )
+
+
+def _spell(record: Any) -> str:
+    return json.dumps(record, ensure_ascii=True, sort_keys=True, separators=(",", ":"))
+
+
+def _shallow(value: Any, levels: int) -> Any:
+    """Cut off what is nested more deeply than any writer follows."""
+    if not isinstance(value, (dict, list)):
+        return value
+    if levels == 0:
+        return "…"
+    if isinstance(value, list):
+        return [_shallow(item, levels - 1) for item in value]
+    return {key: _shallow(item, levels - 1) for key, item in value.items()}

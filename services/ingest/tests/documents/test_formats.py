@@ -44,14 +44,14 @@ Two
 
 def test_markdown_keeps_its_characters_and_tells_its_blocks(read, folder):
     text = MARKDOWN.replace("\n", "\r\n")
+    front = text.index("# One #")
     done = read(folder({"a.md": text, "b.markdown": "\ufeff# B\n\nGrüße"}))
     row = done.documents["a.md"]
-    assert row["text"] == text
+    assert row["text"] == text[front:]
     assert row["title"] == "Front"
     assert row["media_type"] == "text/markdown"
     parts = [(kind, level, part.replace("\r\n", "\n")) for kind, level, part in done.parts("a.md")]
     assert parts == [
-        ("code", 0, '---\ntitle: "Front"\n---'),
         ("heading", 1, "# One #"),
         ("paragraph", 0, "A paragraph\nover two lines."),
         ("heading", 2, "Two\n---"),
@@ -66,7 +66,12 @@ def test_markdown_keeps_its_characters_and_tells_its_blocks(read, folder):
     ]
     assert done.documents["b.markdown"]["text"] == "# B\n\nGrüße"
     assert done.documents["b.markdown"]["title"] == "B"
-    assert json.loads(row["meta"]) == {"bytes": len(text.encode()), "encoding": "utf-8"}
+    assert json.loads(row["meta"]) == {
+        "bytes": len(text.encode()),
+        "encoding": "utf-8",
+        "front_matter": {"title": "Front"},
+        "text_start": front,
+    }
 
 
 def test_plain_text_has_paragraphs(read, folder):
@@ -130,6 +135,14 @@ def test_pdf_has_pages_headings_and_paragraphs(read, folder, make_pdf):
     assert (meta["author"], meta["pages"], meta["pages_without_text"]) == ("Ada", 3, 1)
 
 
+def test_lists_code_and_tables_of_a_pdf_are_paragraphs(read, folder, make_pdf):
+    page = [(11.0, "- one"), (11.0, "- two"), (11.0, ""), (11.0, "def f():"), (11.0, "    pass")]
+    page += [(11.0, ""), (11.0, "name     value"), (11.0, "a        1")]
+    done = read(folder({"a.pdf": make_pdf([page])}))
+    assert [part[:2] for part in done.parts("a.pdf")] == [("page", 1), *[("paragraph", 0)] * 3]
+    assert "def f():\npass" in done.documents["a.pdf"]["text"]
+
+
 def test_word_files_keep_their_structure(read, folder, make_word):
     done = read(folder({"a.docx": make_word()}))
     assert done.parts("a.docx") == [
@@ -155,6 +168,10 @@ def test_word_files_keep_their_structure(read, folder, make_word):
         ("bom.txt", b"\xef\xbb\xbfx", "x"),
         ("cp1252.txt", ("Schöne Grüße aus München, “Größe” zählt. " * 9).encode("cp1252"), None),
         ("meta.html", '<meta charset="iso-8859-1"><p>“Grüße”'.encode("cp1252"), "“Grüße”\n"),
+        ("not16.html", '<meta charset="utf-16"><p>Grüße'.encode(), "Grüße\n"),
+        ("not16le.html", b"<META content='text/html; charset=UTF-16LE'><p>plain", "plain\n"),
+        ("not32.html", "<meta charset=utf-32be ><p>“Größe”".encode(), "“Größe”\n"),
+        ("ebcdic.html", b"<meta charset=cp037><p>plain", "plain\n"),
         ("koi8.html", "<meta charset=koi8-r><p>Привет".encode("koi8-r"), "Привет\n"),
     ],
 )

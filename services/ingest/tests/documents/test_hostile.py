@@ -124,6 +124,42 @@ def test_bombs_are_not_unpacked(read, folder, make_zip):
     }
 
 
+def sparse_tar(mode: str) -> bytes:
+    """Make a tar with a member of one byte that says it is 40 MB (GNU's old form, and PAX)."""
+    target = io.BytesIO()
+    with tarfile.open(fileobj=target, mode=mode, format=tarfile.PAX_FORMAT) as archive:
+        member = tarfile.TarInfo("pax.txt")
+        data = b"1\n0\n1\n".ljust(512, b"\0") + b"x"
+        member.size = len(data)
+        member.pax_headers = {
+            "GNU.sparse.major": "1",
+            "GNU.sparse.minor": "0",
+            "GNU.sparse.name": "pax.txt",
+            "GNU.sparse.realsize": str(40 << 20),
+        }
+        archive.addfile(member, io.BytesIO(data))
+        old = tarfile.TarInfo("old.txt")
+        old.type, old.size = tarfile.GNUTYPE_SPARSE, 1
+        block = bytearray(old.tobuf(tarfile.GNU_FORMAT))
+        block[386:410] = b"%011o\0%011o\0" % (0, 1)
+        block[483:495] = b"%011o\0" % (40 << 20)
+        block[148:156] = b" " * 8
+        block[148:156] = b"%06o\0 " % sum(block)
+        archive.fileobj.write(bytes(block) + b"x".ljust(512, b"\0"))
+        archive.offset += 1024
+        good = tarfile.TarInfo("good.md")
+        good.size = 3
+        archive.addfile(good, io.BytesIO(b"# A"))
+    return target.getvalue()
+
+
+@pytest.mark.parametrize(("name", "mode"), [("a.tar", "w"), ("a.tar.gz", "w:gz")])
+def test_holes_of_sparse_files_are_not_filled(read, folder, name, mode):
+    done = read(folder({name: sparse_tar(mode)}))
+    assert set(done.documents) == {f"{name}/good.md"}
+    assert done.reasons == {f"{name}/pax.txt": "unsupported", f"{name}/old.txt": "unsupported"}
+
+
 def test_archives_in_archives_have_an_end(read, folder, make_zip):
     data = make_zip({"a.md": "# A"})
     for _ in range(4):
@@ -393,3 +429,16 @@ def test_stops_between_two_files(folder, tmp_path):
 def test_an_include_that_matches_nothing_is_told(read, folder):
     with pytest.raises(ConfigError, match=r"include .* matches no file"):
         read(folder({"a.md": "# A"}), include=["*.rst"])
+
+
+def test_what_exclude_names_is_passed_over_and_no_reject(read, folder, make_zip):
+    files = {"a.md": "# A", "a-definition.yaml": "training_prompts: []"}
+    source = folder({**files, "in/b-definition.json": "{}", "c.zip": make_zip(files)})
+    assert len(read(source).rejects) == 4  # one of them the duplicate in the archive
+    done = read(source, exclude=["*-definition.yaml", "*-definition.json"])
+    assert set(done.documents) == {"a.md"}
+    assert done.reasons == {"c.zip/a.md": "duplicate"}
+    assert done.result.rows_in == 2
+    assert set(read(source, exclude=["*.zip", "*.yaml", "*.json"]).documents) == {"a.md"}
+    with pytest.raises(ConfigError, match=r"holds no file beside those that exclude .* passes"):
+        read(source, exclude=["*"])

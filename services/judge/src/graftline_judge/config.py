@@ -257,9 +257,10 @@ class JudgeRuntime(Runtime):
         default=LlmRuntime(), description="The servers that answer, how they are asked, budgets."
     )
     max_failed_share: float = Field(
-        default=0.5,
+        default=0.1,
         ge=0,
         le=1,
         description="Of 64 rows, the share whose requests may fail on the way (time-outs, server"
-        " errors) before the step stops, to be gone on with later; what fails is UNJUDGED.",
+        " errors) before the step stops, to be gone on with later; what fails is UNJUDGED. One may"
+        " fail in any case, unless it is 0.",
     )

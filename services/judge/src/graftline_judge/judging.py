@@ -63,7 +63,7 @@ def judge_examples(
         with Sources(chunks.path if chunks else None, ctx.scratch("sources")) as sources:
             work = _Units(config, folders, sources, row_units)
             asker = UnitAsker(ctx, sizes, todo, ctx.runtime.max_failed_share)
-            asker.ask(config.request, ctx.runtime.llm, work.of(todo))
+            asker.ask(config.request, ctx.runtime.llm, work.of)
     return gather(ctx, config, row_units, units, rows)
 
 

@@ -170,9 +170,12 @@ def test_a_run_that_was_killed_asks_nothing_again(arena, model, tell, rows):
     before = Counter(model.asked)
     refused = model.requests - 50
     model.says = tell.prefers("fine")
-    assert arena.compare(*rows, vault=vault).found["adapted"] == 90
+    done = arena.compare(*rows, vault=vault)
+    assert done.found["adapted"] == 90
     assert model.requests == 180 + refused
     assert sum(count > before[text] > 0 for text, count in model.asked.items()) <= refused
+    figures = done.result.figures
+    assert (figures["llm_requests"], figures["llm_cached"]) == (180, 0)
 
 
 def test_evaluations_that_cannot_be_compared(arena, tell):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from graftline_judge.config import Language
@@ -31,6 +33,13 @@ def test_two_languages_are_told(check):
     found = check(Pair("How long does the client wait by default?", GERMAN, ENGLISH))
     assert (found["passed"], found["answer"], found["source"]) == (False, "de", "en")
     assert check(Pair(GERMAN, ENGLISH, GERMAN))["passed"] is False
+
+
+@pytest.mark.parametrize("text", ["汉字" * 50_000, "<" * 100_000, "()" * 50_000])
+def test_a_long_text_without_spaces_takes_no_quadratic_time(check, text):
+    before = time.process_time()
+    check(Pair("How long does the client wait by default?", text, ENGLISH))
+    assert time.process_time() - before < 2
 
 
 def test_code_and_a_few_letters_are_in_no_language(check):

@@ -2,38 +2,22 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
-from jinja2 import TemplateError, nodes
-from jinja2.ext import Extension
-from jinja2.sandbox import ImmutableSandboxedEnvironment
 from tokenizers import Tokenizer
 
 from graftline.config import nearest
 from graftline.domain.chat_templates import FAMILIES, with_begin
+from graftline.domain.template import ChatTemplate, TemplateRefusal
 from graftline.errors import ConfigError, DataError, GraftlineError
 from graftline_model.folder import read_json
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from jinja2.parser import Parser
-
 TEMPLATE_FILE = "chat_template.jinja"
 _PROBE = "Graftline asks."
 _ANSWER = "Graftline answers."
-
-
-class _Generation(Extension):
-    """transformers' `{% generation %}` block; for rendering it is only its content."""
-
-    tags = {"generation"}
-
-    def parse(self, parser: Parser) -> nodes.Node | list[nodes.Node]:
-        """Give the content."""
-        next(parser.stream)
-        return parser.parse_statements(("name:endgeneration",), drop_needle=True)
 
 
 def choose_template(given: str, folder: Path, special: dict[str, str], model: str) -> str:
@@ -82,8 +66,8 @@ def end_token(template: str, special: dict[str, str], folder: Path) -> int | Non
         {"role": "assistant", "content": _ANSWER},
     ]
     try:
-        text = _render(template, messages, special, generation_prompt=False)
-    except (TemplateError, TypeError, ValueError, KeyError, AttributeError):
+        text = ChatTemplate({"default": template}, special).render(messages)
+    except (ConfigError, TemplateRefusal):
         return None  # it refuses answers, which is for `format` to say
     tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
     behind = text.rpartition(_ANSWER)[2].lstrip()
@@ -122,38 +106,13 @@ def check_template(template: str, special: dict[str, Any], *, overridden: bool, 
 def _problem(template: str, special: dict[str, Any]) -> str:
     messages = [{"role": "user", "content": _PROBE}]
     try:
-        text = _render(template, messages, special, generation_prompt=True)
-    except TemplateError as error:
+        written = ChatTemplate({"default": template}, special)
+        text = written.render(messages, generation_prompt=True)
+    except ConfigError as error:
         return f"cannot be rendered: {error}"
-    except (TypeError, ValueError, KeyError, AttributeError) as error:
+    except TemplateRefusal as error:
         return f"fails on a plain question: {error}"
     return "" if _PROBE in text else "does not show the user's message"
-
-
-def _render(
-    template: str,
-    messages: list[dict[str, str]],
-    special: dict[str, Any],
-    *,
-    generation_prompt: bool,
-) -> str:
-    environment = ImmutableSandboxedEnvironment(
-        trim_blocks=True, lstrip_blocks=True, extensions=[_Generation, "jinja2.ext.loopcontrols"]
-    )
-    environment.filters["tojson"] = json.dumps
-    environment.globals["strftime_now"] = lambda layout: layout
-    environment.globals["raise_exception"] = _refuse
-    return environment.from_string(template).render(
-        messages=messages,
-        add_generation_prompt=generation_prompt,
-        tools=None,
-        documents=None,
-        **special,
-    )
-
-
-def _refuse(message: str) -> None:
-    raise TemplateError(message)
 
 
 def stored_template(folder: Path) -> str:

@@ -190,10 +190,13 @@ class Context(Generic[RuntimeT_co]):
         if self.units_done(count) < count:
             return False
         self.lost_units = sum(
-            not self._vault.load_checkpoint(_unit_name(unit), folder / str(unit))
-            for unit in range(count)
+            not self.restore_unit(unit, folder / str(unit)) for unit in range(count)
         )
         return not self.lost_units
+
+    def restore_unit(self, unit: int, folder: Path) -> bool:
+        """Bring a committed unit's files into an empty folder; False if they cannot be read."""
+        return self._vault.load_checkpoint(_unit_name(unit), folder)
 
     def cache_get(self, namespace: str, key: str) -> bytes | None:
         """Read the store-wide cache that outlives steps (LLM answers)."""

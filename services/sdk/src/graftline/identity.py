@@ -32,6 +32,7 @@ CONTRACT_MODULES = frozenset(
         "keys",
         "llm",
         "ports",
+        "processes",
         "runner",
         "schema",
         "schema_words",

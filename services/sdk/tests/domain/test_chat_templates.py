@@ -8,10 +8,9 @@ from functools import cache
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from jinja2 import TemplateError
-from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from graftline.domain.chat_templates import FAMILIES, with_begin
+from graftline.domain.template import ChatTemplate, TemplateRefusal
 
 CONVERSATION = [
     ("system", "Be brief."), ("user", "One?"), ("assistant", "1."), ("user", "Two?\nThree?"),
@@ -44,21 +43,13 @@ WITHOUT_SYSTEM = {
 
 @cache
 def compiled(template):
-    environment = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True)
-
-    def refuse(message):
-        raise TemplateError(message)
-
-    environment.globals["raise_exception"] = refuse
-    return environment.from_string(template)
+    return ChatTemplate({"default": template}, {"bos_token": "<s>", "eos_token": "</s>"})
 
 
 def render(name, turns, *, begins=False, generation_prompt=True):
     return compiled(with_begin(FAMILIES[name], begins=begins)).render(
-        messages=[{"role": role, "content": content} for role, content in turns],
-        add_generation_prompt=generation_prompt,
-        bos_token="<s>",
-        eos_token="</s>",
+        [{"role": role, "content": content} for role, content in turns],
+        generation_prompt=generation_prompt,
     )
 
 
@@ -106,7 +97,7 @@ def test_a_conversation_grows_at_its_end_only(name, contents, system):
 
 @pytest.mark.parametrize("name", ["alpaca", "gemma", "mistral"])
 def test_roles_that_do_not_alternate_are_refused(name):
-    with pytest.raises(TemplateError, match="user and assistant must alternate"):
+    with pytest.raises(TemplateRefusal, match="user and assistant must alternate"):
         render(name, [("user", "a"), ("user", "b")])
-    with pytest.raises(TemplateError, match="user and assistant must alternate"):
+    with pytest.raises(TemplateRefusal, match="user and assistant must alternate"):
         render(name, [("user", "a"), ("system", "b")])

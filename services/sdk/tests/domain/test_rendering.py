@@ -7,7 +7,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-from graftline.domain.rendering import answer_behind, with_call_arguments
+from graftline.domain.rendering import answer_behind
 
 # As Mistral-7B-Instruct-v0.3: the system message stands in the last user message, and only if that
 # is the last message of all.
@@ -67,14 +67,3 @@ def test_what_cannot_be_told_apart(prompt, whole):
     messages = [{"role": "user", "content": "why?"}, {"role": "assistant", "content": "Because."}]
     assert answer_behind(prompt, whole, messages) is None
     assert answer_behind(prompt, whole, messages[1:]) is None
-
-
-def test_a_calls_arguments_become_an_object_where_they_are_one():
-    def message(arguments):
-        return {"role": "assistant", "tool_calls": [{"function": {"arguments": arguments}}]}
-
-    assert with_call_arguments(message('{"city": "Łódź"}')) == message({"city": "Łódź"})
-    for other in ('{"city":', None, {"city": "x"}):
-        assert with_call_arguments(message(other)) == message(other)
-    plain = {"role": "user", "content": "Hi", "tool_calls": None}
-    assert with_call_arguments(plain) is plain

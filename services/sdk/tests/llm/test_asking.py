@@ -2,95 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
-
 import pytest
 
-from graftline.config import Runtime
-from graftline.context import Context
-from graftline.domain.answers import TextAnswer
 from graftline.errors import Cancelled, TransientError
-from graftline.llm.asking import OpenUnit, UnitAsker, sum_costs
-from graftline.llm.request import LlmFailure, LlmRequest, Message
-from graftline.testkit.llm import Act, Asked, LlmServer
-from graftline.testkit.local import FolderVault, RecordedEvents
-
-
-@dataclass
-class Asking:
-    """A rank that asks a server about units, and keeps what was said in a folder."""
-
-    make: Any
-    folder: Path
-    says: Callable[[Asked], Act] = lambda asked: Act(asked.prompt.upper())
-    runs: int = 0
-    written: dict[int, dict[Any, Any]] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        self.server = LlmServer(lambda asked: self.says(asked))
-
-    def context(self, rank: int = 0, ranks: int = 1) -> tuple[Context[Any], RecordedEvents]:
-        self.runs += 1
-        events = RecordedEvents()
-        context: Context[Any] = Context(
-            step="s",
-            key="k",
-            runtime=Runtime(),
-            seed=0,
-            work=self.folder / f"run-{self.runs}",
-            reporter=events,
-            vault=FolderVault(self.folder / "vault"),
-            rank=rank,
-            ranks=ranks,
-        )
-        return context, events
-
-    def unit(self, number: int, names: list[Any]) -> OpenUnit:
-        def request(name: Any) -> LlmRequest:
-            asked = [Message("user", f"unit {number} asks {name}")]
-            return LlmRequest.of(self.make.config(), asked, TextAnswer())
-
-        def write(folder: Path, answers: Any) -> None:
-            self.written[number] = dict(answers)
-            (folder / "unit.txt").write_text(str(len(answers)))
-
-        return OpenUnit(number, {name: request(name) for name in names}, write)
-
-    def ask(
-        self,
-        sizes: list[int],
-        names: dict[int, list[Any]],
-        *,
-        rank: int = 0,
-        ranks: int = 1,
-        share: float = 0.5,
-        stop: bool = False,
-        **runtime: Any,
-    ) -> RecordedEvents:
-        context, events = self.context(rank, ranks)
-        todo = list(context.units(len(sizes)))
-        if stop:
-            context.request_stop()
-        asker = UnitAsker(context, sizes, todo, share, "things")
-        settings = self.make.runtime(self.server, **runtime)
-        asker.ask(self.make.config(), settings, (self.unit(n, names.get(n, [])) for n in todo))
-        return events
-
-    def kept(self, count: int) -> list[Path]:
-        folder = self.folder / f"kept-{self.runs}"
-        context, _ = self.context()
-        assert context.gather_units(count, folder)
-        return [folder / str(number) for number in range(count)]
-
-
-@pytest.fixture
-def asking(make, tmp_path):
-    fixture = Asking(make, tmp_path)
-    with fixture.server:
-        yield fixture
+from graftline.llm.asking import sum_costs
+from graftline.llm.request import LlmFailure
+from graftline.testkit.llm import Act
 
 
 def test_answers_come_under_the_names_of_their_requests(asking):

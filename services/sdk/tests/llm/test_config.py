@@ -99,6 +99,18 @@ def test_ranks_share_the_budget():
     assert LlmRuntime().share(4) == LlmRuntime()
 
 
+def test_ranks_share_the_requests_in_flight():
+    endpoints = [Endpoint(max_concurrency=64)]
+    runtime = LlmRuntime(endpoints=endpoints, concurrency=10)
+    assert [runtime.share(ranks).slots for ranks in (1, 2, 3, 20)] == [10, 5, 3, 1]
+    assert LlmRuntime(endpoints=endpoints).share(4).slots == 64
+
+
+def test_only_openai_compatible_servers_have_a_json_mode():
+    with pytest.raises(ConfigError, match="json_mode is of kind openai"):
+        parse_settings(Endpoint, {"kind": "gemini", "json_mode": "object"}, "endpoint")
+
+
 @pytest.mark.parametrize("model", [LlmConfig, LlmRuntime])
 def test_the_planner_fills_in_what_the_model_would(model):
     values = {"model": "m", "temperature": 1} if model is LlmConfig else {"endpoints": [{}]}

@@ -608,3 +608,26 @@ def test_settings_are_sent_as_they_are(make):
         "seed": 7,
     }
     assert isinstance(make.requests(1)[0].form, TextAnswer)
+
+
+@pytest.mark.parametrize("mode", [None, "schema", "object", "none"])
+def test_a_server_is_told_of_json_as_it_can_understand(make, mode):
+    schema = {"type": "json_schema"}
+    schema["json_schema"] = {"name": "qa", "schema": make.form.schema, "strict": True}
+    told = {"object": {"type": "json_object"}, "none": None}.get(mode, schema)
+
+    def act(asked):
+        if asked.body.get("response_format") != told:
+            return Act("unsupported response_format", status=400)
+        return Act('Sure: {"a": "x"}' if asked.number else "none at all")
+
+    settings = {} if mode is None else {"json_mode": mode}
+    with LlmServer(act) as server:
+        endpoint = Endpoint(url=server.url, **settings)
+        answers, totals = ask(make, make.requests(1, form=make.form), endpoint)
+        assert answers[0].data == {"a": "x"}
+        assert (totals.requests, totals.corrected) == (2, 1)
+        assert list(server.asked[0].body) == [
+            *("model", "messages", "max_tokens", "temperature"),
+            *(["response_format"] if told else []),
+        ]

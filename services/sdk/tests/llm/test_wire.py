@@ -53,10 +53,8 @@ def test_retry_after_is_seconds_or_a_date():
         assert retry_after_s(nothing) is None
 
 
-def test_details_are_one_short_line():
-    problem = WireProblem("bad-request", "a\n  b" + "x" * 1000)
-    assert problem.detail.startswith("a b")
-    assert len(problem.detail) == 300
+def test_details_are_one_line():
+    assert WireProblem("bad-request", "a\n  b").detail == "a b"
 
 
 def test_counts_are_whole_numbers_or_unknown():

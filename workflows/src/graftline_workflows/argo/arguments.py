@@ -10,7 +10,7 @@ from graftline_workflows.argo import names
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from graftline_workflows.recipe.model import Recipe
+    from graftline_workflows.recipe.model import Parameter, Recipe
 
 
 @dataclass(frozen=True)
@@ -31,6 +31,10 @@ class Argument:
     value: str = ""
 
 
+_WEB = ", https://…"
+_SOURCES = "Pods read no local path and nothing from the web: graftline submit sends such sources."
+
+
 def recipe_arguments(recipe: Recipe, stages: Iterable[str]) -> list[Argument]:
     """List a recipe's parameters in Argo: profile, its own, and what the installation decides.
 
@@ -42,10 +46,7 @@ def recipe_arguments(recipe: Recipe, stages: Iterable[str]) -> list[Argument]:
     found = [
         Argument(names.PROFILE, f"Size of the recipe: {profiles}.", value=recipe.default_profile)
     ]
-    found += [
-        Argument(name, f"{spec.type}. {spec.help}".strip())
-        for name, spec in recipe.parameters.items()
-    ]
+    found += [Argument(name, _help(spec)) for name, spec in recipe.parameters.items()]
     found.append(
         Argument(names.OVERRIDES, "Other settings, as words: 'adapter.lora_r=32 curate.seed=7'.")
     )
@@ -72,3 +73,8 @@ def recipe_arguments(recipe: Recipe, stages: Iterable[str]) -> list[Argument]:
         patch = names.pod_patch(name)
         found.append(Argument(patch, f"Patch (JSON) of {what}.", setting=patch))
     return found
+
+
+def _help(spec: Parameter) -> str:
+    text = f"{spec.type}. {spec.help}".strip()
+    return f"{text.replace(_WEB, '')} {_SOURCES}" if spec.type == "source" else text

@@ -16,6 +16,7 @@ from graftline.errors import ConfigError, Problem
 from graftline.v1 import stage_pb2
 from graftline_workflows.argo import names
 from graftline_workflows.recipe.files import RecipeFile, read_recipe
+from graftline_workflows.recipe.language_models import asks_by
 from graftline_workflows.recipe.model import Recipe, parse_recipe
 from graftline_workflows.recipe.resolved import ResolvedInput
 from graftline_workflows.recipe.wiring import runnable_order
@@ -44,6 +45,7 @@ class GraphStep:
         reads: The steps that it may read from, sorted.
         gpu: Whether it wants a GPU.
         ranks: Whether its work may be shared by several pods.
+        asks: Whether it may ask a language model.
     """
 
     name: str
@@ -51,6 +53,7 @@ class GraphStep:
     reads: tuple[str, ...]
     gpu: bool = False
     ranks: bool = False
+    asks: bool = False
 
     def __str__(self) -> str:
         """Spell it as `step:stage:read,read`, as the plan pod is told it."""
@@ -122,9 +125,11 @@ def read_graph(name_or_path: str, catalog: Catalog) -> RecipeGraph:
         raise ConfigError.of(problems, f"recipe '{recipe.recipe}'")
     steps = []
     for name in order:
-        stage = catalog.descriptor(recipe.steps[name].uses)
-        gpu = stage.resources == stage_pb2.RESOURCE_CLASS_GPU
-        steps.append(GraphStep(name, stage.name, reads[name], gpu, stage.ranks))
+        entry = catalog.entry(recipe.steps[name].uses)
+        gpu = entry.descriptor.resources == stage_pb2.RESOURCE_CLASS_GPU
+        asks = bool(asks_by(entry.runtime_schema))
+        ranks = entry.descriptor.ranks
+        steps.append(GraphStep(name, entry.name, reads[name], gpu, ranks, asks))
     return RecipeGraph(file, recipe, tuple(steps))
 
 

@@ -152,6 +152,10 @@ def _plan(graph: RecipeGraph) -> Container:
             f"--contract={CONTRACT_VERSION}",
             f"--ranks={pods.given(names.RANKS)}",
             *(f"--image={stage}={pods.given(names.image(stage))}" for stage in graph.stages),
+            *(
+                f"--patch={stage}={pods.given(names.pod_patch(stage))}"
+                for stage in sorted({step.stage for step in graph.steps if step.asks})
+            ),
             *(f"--step={step}" for step in graph.steps),
         ],
         env=[

@@ -43,12 +43,28 @@ def stages_command(app: App, stage: str | None) -> None:
 
 
 @click.command("recipes")
+@click.argument("recipe", required=False)
 @shared_options
-def recipes_command(app: App) -> None:
-    """List the built-in recipes, with their profiles and parameters."""
-    from graftline_workflows.cli.print_about import print_recipes, recipes_json
+def recipes_command(app: App, recipe: str | None) -> None:
+    """List the built-in recipes; one of them, or a file's, with all that can be set.
 
-    if app.json:
+    \b
+    Examples:
+      graftline recipes
+      graftline recipes docs-qa
+    """  # noqa: D301 - click reads \b as a control character
+    from graftline_workflows.cli.print_recipes import (
+        print_recipe,
+        print_recipes,
+        recipe_json,
+        recipes_json,
+    )
+
+    if recipe is not None and app.json:
+        app.print_json(recipe_json(recipe))
+    elif recipe is not None:
+        print_recipe(app.console(), recipe_json(recipe))
+    elif app.json:
         app.print_json(recipes_json())
     else:
         print_recipes(app.console())

@@ -124,4 +124,6 @@ def shared_options(command: Callable[..., Any]) -> Callable[..., Any]:
 def _store_uri(uri: str) -> str:
     if uri and not uri.startswith("s3://"):
         raise ConfigError(f"--store {uri}: a store is named s3://bucket/prefix")
+    if "@" in uri.removeprefix("s3://").partition("/")[0]:
+        raise ConfigError("--store: give credentials by AWS_* variables, not in the address")
     return uri.rstrip("/")

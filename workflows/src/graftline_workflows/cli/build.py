@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 from pathlib import Path
@@ -42,23 +43,60 @@ Examples:
 """
 
 
-env_file_option = click.option(
-    "--env-file",
-    type=click.Path(dir_okay=False, path_type=Path),
-    metavar="FILE",
-    help="Set what a file of NAME=value lines says, by the recipe's own table; --set wins.",
-)
+def old_settings_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command the options that take an older system's configuration."""
+    options = (
+        click.option(
+            "--env-file",
+            type=click.Path(dir_okay=False, path_type=Path),
+            metavar="FILE",
+            help="Set what a file of NAME=value lines says, by the recipe's own table; --set wins.",
+        ),
+        click.option(
+            "--from-env",
+            is_flag=True,
+            help="Set what this process's variables say, by the same table; they go before a file.",
+        ),
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
 
 
 def all_overrides(
-    recipe: str, env_file: Path | None, overrides: tuple[str, ...]
+    recipe: str,
+    overrides: tuple[str, ...],
+    env_file: Path | None,
+    from_env: bool,
+    *,
+    sends: bool = False,
 ) -> tuple[str, ...]:
-    """Give the overrides of a configuration file, if there is one, and then those of --set."""
-    if env_file is None:
-        return overrides
-    from graftline_workflows.recipe.environment import overrides_of_file
+    """Give the overrides of an older system's configuration, and then those of --set.
 
-    return (*overrides_of_file(recipe, env_file), *overrides)
+    API keys that it holds are put into this process's environment, where the steps find them;
+    what is set there already stays.
+
+    Args:
+        recipe: A recipe's name or file.
+        overrides: Those of --set.
+        env_file: A file of NAME=value lines.
+        from_env: Whether the environment's variables count.
+        sends: Whether the steps run elsewhere, where no key of this process gets to.
+    """
+    if env_file is None and not from_env:
+        return overrides
+    from graftline_workflows.recipe.environment import read_old_settings
+
+    found = read_old_settings(recipe, env_file, os.environ if from_env else None)
+    warnings = [found.warning] if found.warning else []
+    if sends and found.secrets:
+        told = ", ".join(found.secrets)
+        warnings.append(f"not sent: {told} (in a cluster, API keys come from a Secret of its own)")
+    for warning in warnings:
+        click.echo(f"warning: {warning}", err=True)
+    for name, value in found.secrets.items() if not sends else ():
+        os.environ[name] = os.environ.get(name) or value
+    return (*found.overrides, *overrides)
 
 
 def recipe_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -75,7 +113,7 @@ def recipe_options(command: Callable[..., Any]) -> Callable[..., Any]:
             metavar="PATH=VALUE",
             help="Set a parameter, a step's setting or a gate's threshold; may be given often.",
         ),
-        env_file_option,
+        old_settings_options,
         click.option(
             "--image",
             "images",
@@ -86,6 +124,15 @@ def recipe_options(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option("--until", default="", metavar="STEP", help="Stop after this step."),
         click.option("--from", "from_", default="", metavar="STEP", help="Begin with this step."),
         click.option("--only", default="", metavar="STEP", help="Look at this step alone."),
+        click.option(
+            "--again",
+            multiple=True,
+            metavar="STEP",
+            help="Build this step though it is cached: requests to a language model that failed "
+            "are asked again, answers that are kept are not. What it makes takes the old one's "
+            "place under the same key, and all that was made from that is built anew, in other "
+            "runs too. May be given often.",
+        ),
     )
     for option in reversed(options):
         command = option(command)
@@ -106,6 +153,7 @@ def run_command(
     app: App,
     recipe: str,
     env_file: Path | None,
+    from_env: bool,
     overrides: tuple[str, ...],
     images: tuple[str, ...],
     cores: int,
@@ -114,7 +162,7 @@ def run_command(
     """Run a recipe; the exit code is the gate's verdict, or the failed step's."""
     from graftline_workflows.home import new_run_id
 
-    overrides = all_overrides(recipe, env_file, overrides)
+    overrides = all_overrides(recipe, overrides, env_file, from_env)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     run = new_run_id()
     app.home.prepare()
@@ -141,7 +189,8 @@ def run_command(
         result = recipe_run.execute(plan)
     if app.json:
         app.print_json(result.as_json())
-    print_result(console, result, _again(sys.argv[1:]), quiet=app.quiet or app.json)
+    retry = _retry(sys.argv[1:], [step.name for step in result.outcome.steps if step.built])
+    print_result(console, result, retry, quiet=app.quiet or app.json)
     return result.exit_code
 
 
@@ -152,19 +201,20 @@ def plan_command(
     app: App,
     recipe: str,
     env_file: Path | None,
+    from_env: bool,
     overrides: tuple[str, ...],
     images: tuple[str, ...],
     **options: Any,
 ) -> None:
     """Print a plan."""
-    overrides = all_overrides(recipe, env_file, overrides)
+    overrides = all_overrides(recipe, overrides, env_file, from_env)
     with app.session(reading=True) as session:
         from graftline_workflows.building import Planner, Wanted, parse_images
         from graftline_workflows.cli.print_plan import plan_json, print_plan
 
         wanted = Wanted(recipe, overrides=overrides, images=parse_images(images), **options)
         planner = Planner(wanted, app.home, session)
-        plan = planner.plan()
+        plan = planner.plan(again=True)
         store = session.store.uri
     if app.json:
         app.print_json(plan_json(plan))
@@ -184,10 +234,15 @@ def _display(app: App, console: Console) -> Display:
     return Plain(sys.stderr if app.json else sys.stdout, verbose=app.verbose)
 
 
-def _again(arguments: list[str]) -> str:
+def _retry(arguments: list[str], built: list[str]) -> str:
+    """Give the command that goes on; what was built again by now need not be once more."""
     import shlex
 
-    return shlex.join(["graftline", *arguments])
+    text = shlex.join(["graftline", *arguments])
+    for step in built:
+        for done in (f" --again {step}", f" --again={step}"):
+            text = text.replace(f"{done} ", " ").removesuffix(done)
+    return text
 
 
 COMMANDS = (run_command, plan_command)

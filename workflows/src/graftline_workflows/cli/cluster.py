@@ -11,7 +11,7 @@ import click
 
 from graftline.errors import EXIT_CANCELLED, EXIT_OK, ConfigError
 from graftline_workflows.cli.app import App, shared_options
-from graftline_workflows.cli.build import all_overrides, env_file_option
+from graftline_workflows.cli.build import all_overrides, old_settings_options
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -93,7 +93,7 @@ def cluster_options(command: Callable[..., Any]) -> Callable[..., Any]:
     metavar="PATH=VALUE",
     help="Set a parameter, a step's setting or a gate's threshold; may be given often.",
 )
-@env_file_option
+@old_settings_options
 @click.option(
     "--image",
     "images",
@@ -110,6 +110,7 @@ def submit_command(
     app: App,
     recipe: str,
     env_file: Path | None,
+    from_env: bool,
     overrides: tuple[str, ...],
     images: tuple[str, ...],
     ranks: int | None,
@@ -129,7 +130,7 @@ def submit_command(
     if timeout is not None and not wait:
         raise ConfigError("--timeout says how long to wait: give --wait too")
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    overrides = all_overrides(recipe, env_file, overrides)
+    overrides = all_overrides(recipe, overrides, env_file, from_env, sends=True)
     sending = Sending(
         recipe, overrides=overrides, images=parse_images(images), ranks=ranks or 0, **options
     )

@@ -1,8 +1,7 @@
-"""How stages, recipes and conformance look on a terminal, and recipes as JSON."""
+"""How stages and conformance look on a terminal."""
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 from rich import box
@@ -10,6 +9,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from graftline_workflows.cli.console import line
+from graftline_workflows.cli.print_settings import settings_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -45,41 +45,11 @@ def print_stage(console: Console, entry: Any) -> None:
             kinds = f"{' | '.join(kinds_of(port))}{', ' if marks else ''}{', '.join(marks)}"
             line(console, f"  {title:<4} {port.name} ({kinds})  {escape(port.help)}")
     for title, schema in (("with", entry.config_schema), ("runtime", entry.runtime_schema)):
-        for name, setting in schema.get("properties", {}).items():
-            default = json.dumps(setting["default"]) if "default" in setting else "required"
-            text = escape(f"{name} = {default}  {setting.get('description', '')}")
+        for setting in settings_of(schema):
+            default = f" = {setting.default}" if setting.default else ""
+            only = f"  ({setting.only})" if setting.only else ""
+            text = escape(f"{setting.path}{default}{only}  {setting.description}")
             line(console, f"  {title:<8}{text}")
-
-
-def recipes_json() -> dict[str, Any]:
-    """Give the built-in recipes as plain JSON."""
-    from graftline_workflows.recipe import recipe_names
-    from graftline_workflows.recipe.files import read_recipe
-    from graftline_workflows.recipe.model import parse_recipe
-
-    recipes = []
-    for name in recipe_names():
-        recipe = parse_recipe(read_recipe(name).values, name)
-        recipes.append(
-            {
-                "recipe": name,
-                "description": recipe.description,
-                "default_profile": recipe.default_profile,
-                "profiles": {key: value.description for key, value in recipe.profiles.items()},
-                "parameters": {key: value.help for key, value in recipe.parameters.items()},
-                "steps": list(recipe.steps),
-            }
-        )
-    return {"recipes": recipes}
-
-
-def print_recipes(console: Console) -> None:
-    """List the built-in recipes."""
-    for recipe in recipes_json()["recipes"]:
-        line(console, f"[bold]{recipe['recipe']}[/]  {escape(recipe['description'])}")
-        for title in ("profiles", "parameters"):
-            for name, text in recipe[title].items():
-                line(console, f"  {title[:-1]:<10} {name}  {escape(text)}")
 
 
 def print_check(console: Console, result: CheckResult) -> None:

@@ -33,13 +33,13 @@ _STATE_COLOURS = {
 }
 
 
-def print_result(console: Console, result: RunResult, again: str, *, quiet: bool) -> None:
+def print_result(console: Console, result: RunResult, retry: str, *, quiet: bool) -> None:
     """Say how a run ended; if quiet, only what went wrong, on stderr.
 
     Args:
         console: Where people read.
         result: How it ended.
-        again: The command that was given.
+        retry: The command that goes on.
         quiet: Whether to leave out what went well.
     """
     if not quiet:
@@ -48,7 +48,7 @@ def print_result(console: Console, result: RunResult, again: str, *, quiet: bool
             console.print(_results_table(result.rows))
             line(console, "[dim]95 % intervals; target: the profile's gate[/]")
         _print_paths(console, result)
-    _print_failures(console, result, again)
+    _print_failures(console, result, retry)
     if not quiet or result.state != plan_pb2.RUN_STATE_SUCCEEDED:
         line(console, _last_line(result))
 
@@ -85,7 +85,7 @@ def _print_paths(console: Console, result: RunResult) -> None:
             line(console, f"{name}  {escape(str(path))}")
 
 
-def _print_failures(console: Console, result: RunResult, again: str) -> None:
+def _print_failures(console: Console, result: RunResult, retry: str) -> None:
     for step in result.outcome.failed:
         cause = escape(step.message)
         line(
@@ -93,7 +93,7 @@ def _print_failures(console: Console, result: RunResult, again: str) -> None:
         )
         if step.log is not None:
             line(console, f"  log    {escape(str(step.log))}")
-        line(console, f"  retry  {escape(again)}")
+        line(console, f"  retry  {escape(retry)}")
     waiting = [
         step.name
         for step in result.outcome.steps
@@ -102,7 +102,7 @@ def _print_failures(console: Console, result: RunResult, again: str) -> None:
     if waiting:
         line(console, f"  not run: {', '.join(waiting)}")
     if result.state == plan_pb2.RUN_STATE_CANCELLED:
-        line(console, f"\nstopped; what was committed stays. To go on: {escape(again)}")
+        line(console, f"\nstopped; what was committed stays. To go on: {escape(retry)}")
 
 
 def _last_line(result: RunResult) -> str:

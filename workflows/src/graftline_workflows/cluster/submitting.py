@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from graftline.config import nearest
 from graftline.errors import ConfigError, GraftlineError
 from graftline_workflows.argo import names
+from graftline_workflows.asking import IN_A_CLUSTER, names_no_endpoint, nobody_to_ask
 from graftline_workflows.cluster.kube import Forbidden
 from graftline_workflows.cluster.names import PREFIX, STAGE_PREFIX
 from graftline_workflows.cluster.sending import (
@@ -72,6 +73,7 @@ def submit(
     cluster = open_cluster()
     template = _find_template(cluster, checked.resolved.name)
     warnings = [*checked.resolved.warnings, *check_template(checked, template)]
+    warnings += _missing_models(cluster, checked)
     planned = {source.uri: f"s3://-/{source.name}" for source in sources}
     make_workflow(checked, template, planned)  # a parameter too many is told before any upload
     uploaded: dict[str, str] = {}
@@ -122,6 +124,26 @@ def _find_template(cluster: Cluster, recipe: str) -> dict[str, Any]:
         f"its recipes: {', '.join(recipes) or 'none'}; add yours by graftline render"
         " and kubectl apply",
     )
+
+
+def _missing_models(cluster: Cluster, checked: CheckedRecipe) -> list[str]:
+    """Warn of steps with no language model to ask: whether they are cached, the plan will know."""
+    steps = [step for step in checked.resolved.steps if names_no_endpoint(step.runtime)]
+    if not steps:
+        return []
+    try:
+        settings = cluster.config_map(names.SETTINGS) or {}
+    except Forbidden:
+        return []
+    keys = {step.stage: names.pod_patch(step.stage) for step in steps}
+    patches = {stage: settings[key] for stage, key in keys.items() if key in settings}
+    missing = ", ".join(problem.path for problem in nobody_to_ask(steps, patches))
+    if not missing:
+        return []
+    text = (
+        "ask a language model, and this installation names none: unless they are cached, the plan"
+    )
+    return [f"{missing} {text} ends with 64; {IN_A_CLUSTER}"]
 
 
 def _upload(

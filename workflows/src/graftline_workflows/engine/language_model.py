@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from graftline.errors import Cancelled, ConfigError, Problem, TransientError
 from graftline.llm.config import ENDPOINTS
 from graftline.runner.signals import ENGINE_PID
+from graftline_workflows.asking import names_no_endpoint
 from graftline_workflows.engine.process import kill_group, last_cause, note_process
 from graftline_workflows.home import os_error
 
@@ -35,8 +36,7 @@ _GRACE_S = 5.0
 
 def wants_server(request: stage_pb2.StageRequest) -> bool:
     """Whether a step is to ask a language model, and nobody says where one is."""
-    settings = json.loads(request.runtime or "{}").get("llm")
-    asks = isinstance(settings, dict) and not settings.get("endpoints")
+    asks = names_no_endpoint(json.loads(request.runtime or "{}"))
     return asks and not os.environ.get(ENDPOINTS)
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from graftline.errors import (
     EXIT_BUG,
+    EXIT_CONFIG,
     EXIT_OK,
     EXIT_TRANSIENT,
     Cancelled,
@@ -24,9 +25,10 @@ from graftline_workflows.engine.events import EventsServer
 from graftline_workflows.engine.language_model import LanguageModelServer
 from graftline_workflows.engine.process import Launch, StepProcess, note_process
 from graftline_workflows.engine.status import RUNNING, Outcome, StepStatus
+from graftline_workflows.planning.plan import OTHER_OUTPUTS, missing_output
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from graftline.v1.manifest_pb2 import Manifest
     from graftline.v1.plan_pb2 import Plan
@@ -168,9 +170,13 @@ class LocalEngine:
     def _start(self, step: StepStatus, threads: int) -> bool:
         """Start a step's process, unless its artifact turns out to be there already."""
         step.attempt += 1
-        found = self._session.steadily(lambda: self._find(step))
+        inputs = self._session.steadily(lambda: self._inputs(step))
+        found = self._session.steadily(lambda: self._find(step, inputs))
         if found is not None:
             self._finish(step, self._done_state(found), found)
+            return False
+        if text := missing_output(step.request, inputs):
+            self._fail(step, EXIT_CONFIG, f"it {text} ({OTHER_OUTPUTS})")
             return False
         step.request.attempt = step.attempt
         step.request.run = self._run
@@ -197,14 +203,17 @@ class LocalEngine:
         self._display.tick()
         return not self._stop_requests
 
-    def _find(self, step: StepStatus) -> Manifest | None:
-        manifests = self._session.manifests
-        inputs = {}
-        for key in {item.key for item in step.request.inputs}:
-            lookup = manifests.lookup(key)
-            if lookup.manifest is not None and not lookup.problem:
-                inputs[key] = lookup.manifest
-        lookup = manifests.lookup(step.request.key, inputs)
+    def _inputs(self, step: StepStatus) -> dict[str, Manifest]:
+        keys = {item.key for item in step.request.inputs}
+        found = {key: self._session.manifests.lookup(key) for key in keys}
+        return {
+            key: one.manifest
+            for key, one in found.items()
+            if one.manifest is not None and not one.problem
+        }
+
+    def _find(self, step: StepStatus, inputs: Mapping[str, Manifest]) -> Manifest | None:
+        lookup = self._session.manifests.lookup(step.request.key, inputs)
         return None if lookup.problem else lookup.manifest
 
     # What happened
@@ -258,7 +267,7 @@ class LocalEngine:
 
     def _succeeded(self, step: StepStatus) -> None:
         try:
-            found = self._session.steadily(lambda: self._find(step))
+            found = self._session.steadily(lambda: self._find(step, self._inputs(step)))
         except TransientError as error:
             self._try_again(step, str(error))
             return

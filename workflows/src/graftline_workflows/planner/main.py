@@ -69,6 +69,13 @@ def _parser() -> argparse.ArgumentParser:
         "--image", action="append", default=[], metavar="STAGE=REFERENCE", help="a stage's image"
     )
     plan.add_argument(
+        "--patch",
+        action="append",
+        default=[],
+        metavar="STAGE=JSON",
+        help="the patch of the pods of a stage that asks a language model",
+    )
+    plan.add_argument(
         "--step", action="append", default=[], metavar="STEP:STAGE:READS", help="a task of the DAG"
     )
     plan.set_defaults(serve=_plan)
@@ -104,7 +111,8 @@ def _plan(options: argparse.Namespace) -> int:
         outputs=options.outputs.absolute(),
         contract=options.contract,
         ranks=options.ranks,
-        images=_images(options.image),
+        images=_by_stage("--image", options.image),
+        patches=_by_stage("--patch", options.patch),
         steps=[GraphStep.parse(text) for text in options.step],
     )
     with StoreSession(Home(options.outputs), environment.store) as session:
@@ -139,14 +147,14 @@ def _patiently(work: Callable[[], T]) -> T:
     return work()
 
 
-def _images(texts: Sequence[str]) -> dict[str, str]:
-    images = {}
+def _by_stage(option: str, texts: Sequence[str]) -> dict[str, str]:
+    found = {}
     for text in texts:
-        stage, equals, reference = text.partition("=")
+        stage, equals, value = text.partition("=")
         if not (stage and equals):
-            raise ConfigError(f"--image {text}: STAGE=REFERENCE is wanted")
-        images[stage] = reference
-    return images
+            raise ConfigError(f"{option} {text}: STAGE=… is wanted")
+        found[stage] = value
+    return found
 
 
 def _tell(plan: plan_pb2.Plan, resolved: ResolvedRecipe) -> None:

@@ -13,6 +13,7 @@ from graftline.canonical import canonical_json
 from graftline.errors import ConfigError, Problem
 from graftline_workflows.argo import names
 from graftline_workflows.argo.graph import GraphStep
+from graftline_workflows.asking import IN_A_CLUSTER, nobody_to_ask
 from graftline_workflows.planner.asked import read_parameters, replaced_images
 from graftline_workflows.planner.verdict import gate_name
 from graftline_workflows.planning.planner import Planner
@@ -47,6 +48,7 @@ class PlanOrder:
         contract: The contract's version that the template was rendered for.
         ranks: Pods for a step that can work in ranks.
         images: The image of each stage.
+        patches: The patch of the pods of each stage that asks a language model.
         steps: The DAG's steps.
     """
 
@@ -57,6 +59,7 @@ class PlanOrder:
     contract: str
     ranks: str
     images: Mapping[str, str]
+    patches: Mapping[str, str]
     steps: Sequence[GraphStep]
 
 
@@ -105,9 +108,11 @@ class PodPlan:
         """Plan, leave record, requests and gate in the store, and tell Argo what to build.
 
         Raises:
+            ConfigError: A step to be built would have no language model to ask.
             GraftlineError: The store or the folder does not take it.
         """
         plan = self._planner.plan()
+        self._check_servers(plan)
         for item in plan.steps:
             if self.resolved.step(item.request.step).descriptor.ranks:
                 item.request.ranks = self._ranks
@@ -129,6 +134,13 @@ class PodPlan:
         RunBook(self._session, record).begin()
         self._write_outputs(plan)
         return plan
+
+    def _check_servers(self, plan: plan_pb2.Plan) -> None:
+        to_build = [self.resolved.step(s.request.step) for s in plan.steps if not s.cached]
+        problems = nobody_to_ask(to_build, self._order.patches)
+        if problems:
+            error = ConfigError.of(problems, "cannot run")
+            raise ConfigError(error.cause, IN_A_CLUSTER, error.problems)
 
     def _write_outputs(self, plan: plan_pb2.Plan) -> None:
         to_build = {item.request.step: item.request for item in plan.steps if not item.cached}

@@ -14,11 +14,14 @@ from graftline_workflows.planning.reasons import LastRun, why_build
 from graftline_workflows.planning.selection import Selection
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Collection, Mapping
 
     from graftline_workflows.catalog import Catalog
     from graftline_workflows.recipe import ResolvedRecipe, ResolvedStep
     from graftline_workflows.sources import Fingerprint
+
+
+OTHER_OUTPUTS = "change that step's settings back, or let a recipe of your own read what it makes"
 
 
 class Lookup(Protocol):
@@ -43,6 +46,7 @@ def make_plan(
     until: str | None = None,
     from_: str | None = None,
     only: str | None = None,
+    again: Collection[str] = (),
     run: str = "",
     store_uri: str = "",
 ) -> plan_pb2.Plan:
@@ -57,6 +61,7 @@ def make_plan(
         until: Only this step and what it needs.
         from_: Only this step and what follows from it.
         only: Only this step.
+        again: Steps that count as not there.
         run: The run's id, for the requests.
         store_uri: The store's URI, for the requests.
 
@@ -64,10 +69,11 @@ def make_plan(
         The selected steps and, all cached, what they need; in an order in which they can run.
 
     Raises:
-        ConfigError: A step named does not exist, or something that the selection needs and does not
-            contain is not cached.
+        ConfigError: A step named does not exist, something that the selection needs and does not
+            contain is not cached, or a step reads what another, as it is set, did not make.
     """
     selection = Selection(recipe, until=until, from_=from_, only=only)
+    selection.check_chosen(again)
     history = LastRun(last)
     plan = plan_pb2.Plan(recipe=recipe.name, profile=recipe.profile)
     requests: dict[str, stage_pb2.StageRequest] = {}
@@ -78,13 +84,17 @@ def make_plan(
         requests[step.name] = request
         if step.name not in selection.needed:
             continue
+        manifests = {item.key: cached[item.step] for item in request.inputs if item.step in cached}
+        if text := missing_output(request, manifests):
+            raise ConfigError(f"step '{step.name}' {text}", OTHER_OUTPUTS)
         to_build = [item.step for item in step.inputs if item.step not in cached]
         if to_build:
             reason = why_build(request, history, "absent", to_build)
         else:
-            inputs = {item.key: cached[item.step] for item in request.inputs}
-            found = lookup(request.key, inputs)
-            if found.manifest is not None and not found.problem:
+            found = lookup(request.key, manifests)
+            if step.name in again:
+                reason = "asked for again"
+            elif found.manifest is not None and not found.problem:
                 cached[step.name] = found.manifest
                 reason = "cached"
             else:
@@ -100,6 +110,26 @@ def make_plan(
     if missing:
         raise _not_cached(recipe, selection, missing)
     return plan
+
+
+def missing_output(
+    request: stage_pb2.StageRequest, inputs: Mapping[str, manifest_pb2.Manifest]
+) -> str:
+    """Say which output a step reads that was not made; nothing if all are there.
+
+    Args:
+        request: The step.
+        inputs: The manifests of the steps that it reads, by key, as far as they are there.
+    """
+    for item in request.inputs:
+        if item.key in inputs:
+            made = [output.port for output in inputs[item.key].outputs]
+            if item.output not in made:
+                return (
+                    f"reads '{item.step}.{item.output}', but as it is set, '{item.step}' made only"
+                    f" {', '.join(made) or 'nothing'}"
+                )
+    return ""
 
 
 def _request(

@@ -34,6 +34,7 @@ class Wanted:
         until: Stop after this step.
         from_: Begin with this step.
         only: Look at this step alone.
+        again: Steps to be built even if they are cached.
     """
 
     recipe: str
@@ -43,6 +44,7 @@ class Wanted:
     until: str = ""
     from_: str = ""
     only: str = ""
+    again: tuple[str, ...] = ()
 
 
 class Planner:
@@ -98,10 +100,14 @@ class Planner:
         self._asked = False
         self._found: dict[str, Lookup] = {}
 
-    def plan(self) -> plan_pb2.Plan:
+    def plan(self, *, again: bool = False) -> plan_pb2.Plan:
         """Give the plan as the store stands now.
 
+        Args:
+            again: Whether the steps to be built again are still to be.
+
         Raises:
+            ConfigError: Steps are asked for that cannot be, or that do not fit together.
             GraftlineError: The store does not answer.
         """
         if not self._asked:
@@ -115,6 +121,7 @@ class Planner:
             until=self._wanted.until or None,
             from_=self._wanted.from_ or None,
             only=self._wanted.only or None,
+            again=self._wanted.again if again else (),
             run=self._run,
             store_uri=self._session.store.uri,
         )

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from graftline.errors import ConfigError
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from graftline_workflows.recipe import ResolvedRecipe
 
 
@@ -50,6 +52,17 @@ class Selection:
         self.asked = " ".join(f"{option} {name}" for option, name in options if name)
         self.chosen = frozenset(chosen)
         self.needed = frozenset(_closure(chosen, reads))
+        self._recipe = recipe
+
+    def check_chosen(self, again: Collection[str]) -> None:
+        """Check that steps to be built again are among those asked for.
+
+        Raises:
+            ConfigError: One is not.
+        """
+        for name in again:
+            if self._recipe.step(name).name not in self.chosen:
+                raise ConfigError(f"--again {name}: the step is not among {self.asked}")
 
 
 def _closure(start: set[str], arrows: dict[str, set[str]]) -> set[str]:

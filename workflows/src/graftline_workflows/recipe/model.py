@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, model_validator
 
 from graftline.config import Settings, nearest, parse_settings
 from graftline.errors import ConfigError, Problem
@@ -28,7 +28,11 @@ class Parameter(Settings):
         "json-file (a file that is read and put in, or the JSON itself), json-schema-file (the "
         "same, and checked to be a JSON Schema).",
     )
-    default: Any = Field(None, description="Its value if nobody gives one; without: required.")
+    default: Any = Field(
+        None,
+        description="Its value if nobody gives one; without: required. `${name}` is the value of a "
+        "parameter above it (not of a source or a file).",
+    )
     help: str = Field("", description="One line for people.")
     allowed: list[Any] | None = Field(None, description="The only values that it may have.")
     follows: str = Field(
@@ -60,7 +64,8 @@ class Step(_Aliased):
     if_: str = Field(
         "",
         alias="if",
-        description="A parameter, or `not` and a parameter: the step exists only if it is set.",
+        description="A parameter, or `not` and a parameter, or more of these joined by `and`: the "
+        "step exists only if they are set (or not).",
     )
 
 
@@ -81,16 +86,41 @@ class Profile(Settings):
     gate: dict[str, Any] = Field({}, description="Changes to the gate.")
 
 
+class OldName(Settings):
+    """What a name of an older system's configuration means here: one of four things."""
+
+    set: list[str] = Field(
+        [],
+        description="Overrides, `path={}`: {} is the value; {model} the value as a model's source, "
+        "`hf://…` unless it is a path or a URI.",
+    )
+    values: dict[str, list[str]] = Field(
+        {}, description="Overrides by value; other values are errors."
+    )
+    secret: str = Field(
+        "",
+        description="It is an API key: the environment variable in which steps find it. It is in "
+        "no record, log or key.",
+    )
+    ignored: str = Field("", description="Why it is not used, and what to do instead.")
+
+    @model_validator(mode="after")
+    def _one_meaning(self) -> Self:
+        if sum(map(bool, (self.set, self.values, self.secret, self.ignored))) != 1:
+            raise ValueError("give one of set, values, secret and ignored")
+        return self
+
+
 class Recipe(Settings):
     """A recipe's file."""
 
     recipe: str = Field(description="Its name.")
     description: str = Field("", description="What it builds, for people.")
     parameters: dict[str, Parameter] = Field({}, description="What the user may give.")
-    environment: dict[str, str | dict[str, str]] = Field(
+    environment: dict[str, OldName] = Field(
         {},
-        description="What the lines of an `--env-file` mean: by name `path={}`, where {} is the "
-        "value, or by value; an empty text where there is nothing to be set.",
+        description="What the names of an older system's configuration mean (`--env-file`, "
+        "`--from-env`). Of two that set the same, the later one here counts.",
     )
     steps: dict[str, Step] = Field(min_length=1, description="By name.")
     gate: dict[str, Any] | None = Field(None, description="What must hold of the metrics.")
@@ -150,22 +180,22 @@ def _reference_problems(recipe: Recipe) -> list[Problem]:
             message = f"unknown parameter '{followed}'{nearest(followed, recipe.parameters)}"
             problems.append(Problem(f"parameters.{name}.follows", message))
     for name, step in recipe.steps.items():
-        asked = condition_parameter(step.if_)
-        if asked and asked not in recipe.parameters:
-            message = f"unknown parameter '{asked}'{nearest(asked, recipe.parameters)}"
-            problems.append(Problem(f"steps.{name}.if", message))
+        for asked, _ in condition_terms(step.if_):
+            if asked not in recipe.parameters:
+                message = f"unknown parameter '{asked}'{nearest(asked, recipe.parameters)}"
+                problems.append(Problem(f"steps.{name}.if", message))
     return problems
 
 
-def condition_parameter(condition: str) -> str:
-    """Give the parameter that a step's `if` asks for."""
-    return condition.strip().removeprefix("not ").strip()
+def condition_terms(condition: str) -> list[tuple[str, bool]]:
+    """Give the parameters that a step's `if` asks for, and whether each is to be set."""
+    terms = [" ".join(term.split()) for term in re.split(r"\sand\s", condition) if term.strip()]
+    return [(term.removeprefix("not "), not term.startswith("not ")) for term in terms]
 
 
 def condition_holds(condition: str, parameters: dict[str, Any]) -> bool:
-    """Whether a step with this `if` exists: its parameter is set (or, with `not`, is not)."""
-    if not condition.strip():
-        return True
-    value = parameters[condition_parameter(condition)]
-    is_set = value is not None and value is not False and value not in ("", [], {})
-    return is_set != condition.strip().startswith("not ")
+    """Whether a step with this `if` exists: its parameters are set (or, with `not`, are not)."""
+    return all(
+        (parameters[name] not in (None, "", [], {}) and parameters[name] is not False) == wanted
+        for name, wanted in condition_terms(condition)
+    )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from graftline.config import nearest
 from graftline.errors import ConfigError, Problem
 from graftline_workflows.recipe.files import parse_yaml
+from graftline_workflows.recipe.secrets import override_problem
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -45,7 +46,9 @@ def read_overrides(recipe: Recipe, overrides: Iterable[str]) -> tuple[Overrides,
     for text in overrides:
         path, equals, value = text.partition("=")
         name, *rest = path.strip().split(".")
-        if not equals or not name or not all(rest):
+        if (secret := override_problem(text)) is not None:
+            problems.append(secret)
+        elif not equals or not name or not all(rest):
             problems.append(Problem(f"--set {text}", "must look like path=value"))
         elif not rest and name in recipe.parameters:
             found.parameters[name] = value
@@ -126,7 +129,8 @@ def set_path(target: dict[str, Any], path: list[str], value: Any) -> None:
         if inner is None:
             inner = {}
         if not isinstance(inner, dict):
-            raise ConfigError(f"{'.'.join(path[: depth + 1])} is {inner!r} and has no settings")
+            # Not repeated: it may be an endpoint with a password.
+            raise ConfigError(f"{'.'.join(path[: depth + 1])} is no mapping and has no settings")
         target[name] = inner = dict(inner)
         target = inner
     target[path[-1]] = value

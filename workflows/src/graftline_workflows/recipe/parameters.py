@@ -16,6 +16,7 @@ from graftline.errors import ConfigError, Problem
 from graftline.sources import user_path
 from graftline_workflows.recipe.files import parse_yaml
 from graftline_workflows.recipe.overrides import set_path, typed_value
+from graftline_workflows.recipe.secrets import refuse_secret
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -74,6 +75,12 @@ def parameter_values(
         else:
             problems.append(Problem(name, f"is required: give --set {name}=VALUE ({spec.help})"))
             continue
+        if name not in given and (other := referenced_parameter(raw)):
+            if other not in values or spec.type in ("source", *FILE_TYPES):
+                message = f"a default cannot be ${{{other}}}: a parameter above it that is no file"
+                problems.append(Problem(f"parameters.{name}.default", message))
+                continue
+            raw = values[other]
         try:
             values[name] = _checked(spec, _with_parts(raw, (parts or {}).get(name, [])), folder)
         except ConfigError as error:
@@ -85,7 +92,7 @@ def _with_parts(value: Any, parts: list[tuple[list[str], str]]) -> Any:
     if not parts:
         return value
     if not isinstance(value, dict | None):
-        raise ConfigError(f"is {value!r} and has no parts that could be set")
+        raise ConfigError("is no mapping and has no parts that could be set")
     whole = dict(value or {})
     for path, text in parts:
         set_path(whole, path, typed_value(text, "the value"))
@@ -157,6 +164,8 @@ def _checked(spec: Parameter, value: Any, folder: Path) -> Any:
         raise ConfigError(f"must be {_TYPE_WORDS[spec.type]} (got {value!r})")
     if spec.type == "float":
         value = float(value)
+    if spec.type == "source":
+        refuse_secret(value)
     if spec.allowed is not None and value not in spec.allowed:
         allowed = [str(item) for item in spec.allowed]
         hint = nearest(str(value), allowed)

@@ -10,8 +10,10 @@ from graftline.config import nearest
 from graftline.errors import ConfigError, Problem
 from graftline.schema import check_settings, fill_defaults, setting_names
 from graftline.sources import user_path
+from graftline_workflows.recipe.language_models import asking_problems, without_secrets
 from graftline_workflows.recipe.overrides import set_path, typed_value
 from graftline_workflows.recipe.resolved import ResolvedSource
+from graftline_workflows.recipe.secrets import refuse_secret
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -92,8 +94,17 @@ class StepSettings:
                 given = self.origins.get(setting, ("", False))[0] or f"{self.name}.{setting}"
                 message = f"names no source: give --set {given}=PATH"
                 problems.append(Problem(f"{self.name}.{setting}", message))
+            elif isinstance(config.get(setting), str):
+                try:
+                    refuse_secret(config[setting])
+                except ConfigError as error:
+                    problems.append(Problem(f"{self.name}.{setting}", str(error)))
         problems += check_settings(stage.config_schema, config, self.name)
-        problems += check_settings(stage.runtime_schema, self.runtime, self.name)
+        unfit = check_settings(stage.runtime_schema, self.runtime, self.name)
+        problems += without_secrets(stage.runtime_schema, self.runtime, self.name, unfit)
+        if not problems:
+            schemas = (stage.config_schema, stage.runtime_schema)
+            problems += asking_problems(schemas, config, self.runtime, self.name)
         seed = self.seed
         if not isinstance(seed, int) or isinstance(seed, bool) or not 0 <= seed <= _MAX_SEED:
             message = f"must be a whole number from 0 on (got {seed!r})"

@@ -57,6 +57,9 @@ def wire(
             )
             if not port.optional and not told and not found.get(port_name):
                 message = f"is required: a step that gives {' or '.join(kinds_of(port))}"
+                for reference in _listed(step.from_.get(port_name, [])):
+                    named = reference.partition(".")[0]
+                    message += f"; step '{named}' is not in this run: {absent[named]}"
                 problems.append(Problem(path, message))
         inputs[name] = tuple(
             item for port_name in stages[name].inputs for item in found.get(port_name, ())

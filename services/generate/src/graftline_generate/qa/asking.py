@@ -55,9 +55,9 @@ def ask_about_chunks(
     todo = list(ctx.units(count))
     if todo:
         sizes = [unit_size(unit, rows) for unit in range(count)]
-        units = _Units(task, prompts, given.path).of(todo)
+        units = _Units(task, prompts, given.path)
         asker = UnitAsker(ctx, sizes, todo, ctx.runtime.max_failed_share, items="chunks")
-        asker.ask(task.request, ctx.runtime.llm or LlmRuntime(), units)
+        asker.ask(task.request, ctx.runtime.llm or LlmRuntime(), units.of)
     return gather(ctx, count, rows)
 
 

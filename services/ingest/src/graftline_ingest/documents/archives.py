@@ -17,6 +17,7 @@ from graftline_ingest.documents.found import (
     Unreadable,
     is_hidden,
     is_wanted,
+    matches,
     printable,
     unsafe_name,
 )
@@ -164,13 +165,18 @@ class Archives:
                     kind = "a link" if member.issym() or member.islnk() else "no regular file"
                     yield _refuse(name, member.name, member.size, "unsafe-path", kind)
                     continue
+                if member.issparse():
+                    # Its holes are filled with zeros that no bound of unpacking counts.
+                    sparse = "a sparse file, which a small archive can make of any size"
+                    yield _refuse(name, member.name, member.size, "unsupported", sparse)
+                    continue
                 opened = _tar_opener(archive, member)
                 yield from self._member(name, member.name, member.size, opened, budget, depth)
 
     def _gz(self, name: str, path: Path, budget: Budget, depth: int) -> Iterator[Item | None]:
         inner = name.rsplit("/", 1)[-1][:-3]
         whole = f"{name}/{inner}"
-        if not is_wanted(whole, self._config.include) and not archive_kind(inner):
+        if not self._is_wanted(whole, nested=bool(archive_kind(inner))):
             yield None
             return
         budget.count()
@@ -193,8 +199,7 @@ class Archives:
             yield _refuse(archive, inner, size, "unsafe-path", problem)
             return
         name = f"{archive}/{inner}"
-        nested = bool(archive_kind(inner))
-        if is_hidden(inner) or not (nested or is_wanted(name, self._config.include)):
+        if is_hidden(inner) or not self._is_wanted(name, nested=bool(archive_kind(inner))):
             yield None
             return
         limit = self._limit(inner)
@@ -209,6 +214,11 @@ class Archives:
             if archive_kind(archive) != "zip":
                 raise
             yield _refuse(archive, inner, size, damaged.reason, damaged.detail)
+
+    def _is_wanted(self, name: str, *, nested: bool) -> bool:
+        """Whether a member is to be read; an archive is, for what may be in it."""
+        wanted = nested or is_wanted(name, self._config.include)
+        return wanted and not matches(name, self._config.exclude)
 
     def _unpacked(
         self, name: str, stream: BinaryIO, budget: Budget, depth: int

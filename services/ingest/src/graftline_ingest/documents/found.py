@@ -70,7 +70,12 @@ def is_hidden(name: str) -> bool:
 
 def is_wanted(name: str, include: Sequence[str]) -> bool:
     """Whether one of the patterns matches, or there are none."""
-    return not include or any(fnmatch.fnmatch(name, pattern) for pattern in include)
+    return not include or matches(name, include)
+
+
+def matches(name: str, patterns: Sequence[str]) -> bool:
+    """Whether one of the patterns matches."""
+    return any(fnmatch.fnmatch(name, pattern) for pattern in patterns)
 
 
 def printable(name: str) -> str:

@@ -212,10 +212,14 @@ class _Ingestion:
 
     def _judge(self, root: Path, walk: Walk) -> None:
         if not self._files:
+            include, exclude = self._config.include, self._config.exclude
+            cause = (
+                f"include {include} matches no file in {root.name}"
+                if include
+                else f"{root.name} holds no file"
+            )
             raise ConfigError(
-                f"include {self._config.include} matches no file in {root.name}"
-                if self._config.include
-                else f"{root.name} holds no file",
+                cause + (f" beside those that exclude {exclude} passes over" if exclude else ""),
                 f"there are: {', '.join(walk.names[:8])}" if walk.names else "",
             )
         if not self._splits:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from graftline.sources import source_files
 from graftline_ingest.documents.archives import Archives
-from graftline_ingest.documents.found import Found, Item, Unreadable, is_wanted, printable
+from graftline_ingest.documents.found import Found, Item, Unreadable, is_wanted, matches, printable
 from graftline_ingest.documents.kinds import archive_kind
 
 if TYPE_CHECKING:
@@ -41,7 +41,9 @@ class Walk:
         self._files = [
             (name, path)
             for name, path in source_files(root)
-            if archive_kind(name) or root.is_file() or is_wanted(name, config.include)
+            if root.is_file()
+            or (archive_kind(name) or is_wanted(name, config.include))
+            and not matches(name, config.exclude)
         ]
         self.names = [printable(name) for name, _ in self._files]
         self.total_bytes = sum(path.stat().st_size for _, path in self._files)

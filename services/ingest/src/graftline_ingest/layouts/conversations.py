@@ -77,10 +77,11 @@ def _message(item: Any) -> dict[str, Any]:
         raise Refused("not-a-message", f"a message is {type(item).__name__}, not an object")
     role = item.get("role")
     content = item.get("content")
-    if role in _ROLES and type(content) is str and item.keys() == _PLAIN_KEYS:
-        return item
-    role = _OTHER_ROLES.get(str(role), role)
-    if role not in _ROLES:
+    if type(role) is str:
+        if role in _ROLES and type(content) is str and item.keys() == _PLAIN_KEYS:
+            return item
+        role = _OTHER_ROLES.get(role, role)
+    if not isinstance(role, str) or role not in _ROLES:
         raise Refused("unknown-role", f"role {role!r}; known: {', '.join(sorted(_ROLES))}")
     message: dict[str, Any] = {"role": role, "content": _content(content)}
     for key in ("name", "tool_call_id"):

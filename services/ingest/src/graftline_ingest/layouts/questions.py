@@ -11,6 +11,9 @@ TASK = "qa"
 
 _FIELDS = ("source_file", "file_name", "file_type", "chunk_id", "source_text")
 _NUMBERS = ("chunk_index", "chunk_start", "chunk_end")
+_SCORES = ("factual_accuracy", "completeness", "consistency", "overall")
+_VERDICTS = ("PASS", "NEEDS_REVIEW", "FAIL", "UNJUDGED")
+_HIGHEST_SCORE = 10
 
 
 def from_qa(record: dict[str, Any]) -> Draft:
@@ -18,7 +21,8 @@ def from_qa(record: dict[str, Any]) -> Draft:
 
     That is `source_file`, `file_name`, `file_type`, `chunk_id`, `chunk_index`, `chunk_start`,
     `chunk_end` and `source_text`: the fields that `generate` writes, kept in `meta`. The chunk is
-    the row's parent, its characters the row's source, and the file the group.
+    the row's parent, its characters the row's source, and the file the group. What a judge said
+    becomes `meta.judgement`.
 
     Raises:
         Refused: Question or answer are missing or empty.
@@ -35,7 +39,7 @@ def from_qa(record: dict[str, Any]) -> Draft:
         group=file or str(known.get("file_name", "")),
         parents=[str(known["chunk_id"])] if "chunk_id" in known else [],
         source={"document": file, "start": start, "end": end} if has_span else None,
-        meta={"question": question, "answer": answer, **known},
+        meta={"question": question, "answer": answer, **known, **_judgement(record)},
     )
 
 
@@ -63,6 +67,29 @@ def from_instructlab(record: dict[str, Any]) -> Draft:
         if isinstance(record.get(name), str) and record[name].strip():
             known[name] = record[name].strip()
     return Draft(chat(question, answer), task=TASK, group=str(path), meta=known)
+
+
+def _judgement(record: dict[str, Any]) -> dict[str, Any]:
+    """Give `factual_accuracy`, `completeness`, `consistency`, `overall` and `verdict` of a judge.
+
+    It is one only with a verdict: each of the scores may mean something else in others' files.
+    """
+    if record.get("verdict") not in _VERDICTS:
+        return {}
+    scores = {name: _score(record.get(name)) for name in _SCORES}
+    return {"judgement": {**scores, "verdict": record["verdict"]}}
+
+
+def _score(value: Any) -> int | float | None:
+    """Give a number from 0 to 10, also where a table holds it as text; else nothing."""
+    if isinstance(value, str):
+        try:
+            value = float(value)
+        except ValueError:
+            return None
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return None
+    return value if 0 <= value <= _HIGHEST_SCORE else None
 
 
 def _whole(value: Any) -> int | None:

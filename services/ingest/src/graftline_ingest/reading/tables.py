@@ -6,11 +6,13 @@ import csv
 import io
 import math
 import sys
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from graftline.domain.rows import size_of
 from graftline.errors import DataError
 from graftline_ingest.reading.documents import not_utf8
 from graftline_ingest.reading.records import Malformed, Numbered
@@ -19,7 +21,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-_BATCH_ROWS = 2048
+_FREE_EXPANSION_BYTES = 256 << 20  # a small table may well say a long text in every row
+_STEP_ROWS = 64
+_STEP_BYTES = 1 << 30
 
 
 class _Utf8Reader(io.RawIOBase):
@@ -61,7 +65,7 @@ def read_csv(
         if not header or not any(cell.strip() for cell in header):
             raise DataError(f"{name}: is empty; a header line with the columns' names is needed")
         header = [cell.strip() for cell in header]
-        twice = sorted({cell for cell in header if header.count(cell) > 1})
+        twice = sorted(cell for cell, count in Counter(header).items() if count > 1)
         if twice:
             raise DataError(f"{name}: columns named twice: {', '.join(map(repr, twice))}")
         width = len(header)
@@ -82,45 +86,117 @@ def read_csv(
         raise not_utf8(name, error) from error
 
 
-def read_parquet(path: Path, name: str) -> Iterator[Numbered]:
+def read_parquet(
+    path: Path, name: str, max_row_bytes: int, max_expansion: int
+) -> Iterator[Numbered]:
     """Give a Parquet file's rows, from 1.
 
     Raises:
-        DataError: It is no readable Parquet file.
+        DataError: It is no readable Parquet file, or becomes far larger than it is.
     """
+    unpacking = _Unpacking(path, name, max_row_bytes, max_expansion)
     try:
         with pq.ParquetFile(path) as file:
-            yield from _rows(file.iter_batches(_BATCH_ROWS, use_threads=False))
+            footer = file.metadata
+            groups = [footer.row_group(number) for number in range(footer.num_row_groups)]
+            columns = range(footer.num_columns)
+            unpacking.bound(sum(group.column(n).num_values for group in groups for n in columns))
+            step = _step(max((group.total_byte_size for group in groups), default=0))
+            for batch in file.iter_batches(step, use_threads=False):
+                yield from unpacking.rows(batch)
     except (pa.ArrowException, OSError) as error:
         raise DataError(f"{name}: no readable Parquet file: {_first_line(error)}") from error
 
 
-def read_arrow(path: Path, name: str) -> Iterator[Numbered]:
+def read_arrow(path: Path, name: str, max_row_bytes: int, max_expansion: int) -> Iterator[Numbered]:
     """Give the rows of an Arrow IPC file or stream (as `datasets` saves them), from 1.
 
     Raises:
-        DataError: It is neither.
+        DataError: It is neither, or becomes far larger than it is.
     """
+    unpacking = _Unpacking(path, name, max_row_bytes, max_expansion)
     try:
         with pa.memory_map(str(path)) as data:
             magic = data.read(6)
             data.seek(0)
             if magic == b"ARROW1":
                 file = pa.ipc.open_file(data)
-                yield from _rows(file.get_batch(i) for i in range(file.num_record_batches))
+                batches = map(file.get_batch, range(file.num_record_batches))
             else:
-                yield from _rows(iter(pa.ipc.open_stream(data)))
+                batches = iter(pa.ipc.open_stream(data))
+            for batch in batches:
+                unpacking.bound(batch.num_rows * batch.num_columns)
+                step = _step(batch.nbytes)
+                for offset in range(0, batch.num_rows, step):
+                    yield from unpacking.rows(batch.slice(offset, step))
     except (pa.ArrowException, OSError) as error:
         raise DataError(f"{name}: no readable Arrow file: {_first_line(error)}") from error
 
 
-def _rows(batches: Iterator[pa.RecordBatch]) -> Iterator[Numbered]:
-    number = 0
-    for batch in batches:
-        for offset in range(0, batch.num_rows, _BATCH_ROWS):
-            for row in batch.slice(offset, _BATCH_ROWS).to_pylist():
-                number += 1
-                yield number, plain(row)
+class _Unpacking:
+    """Makes rows of a table's batches, within bounds: a repeated value takes no space in a file.
+
+    Args:
+        path: The file.
+        name: Its name, for messages.
+        max_row_bytes: Largest row.
+        max_expansion: How many times its size a file may become beyond the first 256 MiB.
+    """
+
+    def __init__(self, path: Path, name: str, max_row_bytes: int, max_expansion: int) -> None:
+        self._name = name
+        self._max_row = max_row_bytes
+        self._max_expansion = max_expansion
+        self._limit = _FREE_EXPANSION_BYTES + path.stat().st_size * max_expansion
+        self._given = 0
+        self._number = 0
+
+    def rows(self, batch: pa.RecordBatch) -> Iterator[Numbered]:
+        """Give a batch's rows; a Malformed for one that is too large, or that Python cannot hold.
+
+        Raises:
+            DataError: They are more than the file may become.
+        """
+        for row in _each(batch):
+            self._number += 1
+            size = 0 if isinstance(row, Malformed) else size_of(row)
+            self._given += size
+            self.bound(self._given)
+            if size > self._max_row:
+                problem = f"the row is larger than {self._max_row >> 20} MiB (max_row_mb)"
+                yield self._number, Malformed.of("malformed-row", problem, "")
+            else:
+                yield self._number, row
+
+    def bound(self, size: int) -> None:
+        """Hold what the file becomes against its size.
+
+        Raises:
+            DataError: It is too much.
+        """
+        if size > self._limit:
+            raise DataError(
+                f"{self._name}: holds more than {self._limit >> 20} MiB, over"
+                f" {self._max_expansion} times its size: taken for a decompression bomb",
+                "raise `max_expansion` if it is not",
+            )
+
+
+def _each(batch: pa.RecordBatch) -> Iterator[Any]:
+    """Give a batch's rows as JSON has them, one by one where one cannot be read."""
+    try:
+        rows = [plain(row) for row in batch.to_pylist()]
+    except (ValueError, OverflowError, RecursionError) as error:
+        if batch.num_rows == 1:
+            rows = [Malformed.of("malformed-row", _first_line(error), "")]
+        else:
+            rows = [row for at in range(batch.num_rows) for row in _each(batch.slice(at, 1))]
+    yield from rows
+
+
+def _step(size: int) -> int:
+    """Give how many rows to read at once of so many bytes, all of which may be every row's."""
+    return max(1, min(_STEP_ROWS, _STEP_BYTES // max(size, 1)))
 
 
 def plain(value: Any) -> Any:

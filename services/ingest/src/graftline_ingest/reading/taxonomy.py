@@ -11,22 +11,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import yaml
-
 from graftline.errors import DataError
+from graftline_ingest.plain_yaml import UnusableYaml, parse_plain_yaml
 from graftline_ingest.reading.records import Malformed, Numbered
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_MOST_LEVELS = 32
 _SHARED = ("domain", "task_description")
-# The fast one comes with libyaml, which nearly every wheel holds.
-_Loader: Any = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
-
-
-class _Unusable(Exception):
-    """A file cannot be read as a leaf; the first argument says why, the second where."""
 
 
 def read_taxonomy_leaf(blocks: Iterator[bytes], name: str, *, max_bytes: int) -> Iterator[Numbered]:
@@ -49,14 +41,14 @@ def read_taxonomy_leaf(blocks: Iterator[bytes], name: str, *, max_bytes: int) ->
                 "raise `max_document_mb` if it is right",
             )
     try:
-        leaf = _parse(bytes(data))
+        leaf = parse_plain_yaml(data.decode())
         seeds = leaf.get("seed_examples") if isinstance(leaf, dict) else None
         if not isinstance(seeds, list):
-            raise _Unusable("no list 'seed_examples' at its top")
+            raise UnusableYaml("no list 'seed_examples' at its top")
     except UnicodeDecodeError as error:
         yield 1, Malformed.of("wrong-encoding", f"byte {error.start} is not UTF-8", bytes(data))
         return
-    except _Unusable as error:
+    except UnusableYaml as error:
         yield 1, Malformed.of("malformed-yaml", str(error), bytes(data))
         return
     shared = {key: leaf[key] for key in _SHARED if isinstance(leaf.get(key), str)}
@@ -73,32 +65,3 @@ def _pairs(seed: Any) -> Iterator[Any]:
         return
     for pair in inner:
         yield {"context": seed.get("context"), **pair} if isinstance(pair, dict) else pair
-
-
-def _parse(data: bytes) -> Any:
-    """Parse a file's one document.
-
-    Raises:
-        UnicodeDecodeError: It is not UTF-8.
-        _Unusable: It is no YAML, nested deeply, or holds aliases, by which a small file can say
-            more than any memory holds.
-    """
-    text = data.decode()
-    level = 0
-    try:
-        for event in yaml.parse(text, Loader=_Loader):
-            if isinstance(event, yaml.AliasEvent):
-                raise _Unusable(f"{_place(event.start_mark)}: aliases (*name) are not read")
-            level += isinstance(event, yaml.CollectionStartEvent)
-            level -= isinstance(event, yaml.CollectionEndEvent)
-            if level > _MOST_LEVELS:
-                raise _Unusable(f"{_place(event.start_mark)}: nested too deeply")
-        return yaml.load(text, Loader=_Loader)
-    except yaml.MarkedYAMLError as error:
-        raise _Unusable(f"{_place(error.problem_mark)}: no YAML: {error.problem}") from error
-    except yaml.YAMLError as error:
-        raise _Unusable(f"no YAML: {' '.join(str(error).split())}") from error
-
-
-def _place(mark: Any) -> str:
-    return f"line {mark.line + 1}, column {mark.column + 1}" if mark else "somewhere"

@@ -85,7 +85,7 @@ def compare_answers(
     todo = list(ctx.units(count))
     if todo:
         asker = UnitAsker(ctx, sizes, todo, ctx.runtime.max_failed_share)
-        asker.ask(config.request, ctx.runtime.llm, _units(config, contests, todo))
+        asker.ask(config.request, ctx.runtime.llm, partial(_units, config, contests))
     return _gather(ctx, config, contests, count)
 
 

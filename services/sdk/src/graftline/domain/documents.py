@@ -48,8 +48,8 @@ DOCUMENTS = pa.schema(
         pa.field("path", pa.string(), nullable=False),
         pa.field("media_type", pa.string(), nullable=False),
         pa.field("title", pa.string(), nullable=False),
-        # Of Markdown and plain text the file's own characters; else what was extracted, in
-        # Markdown's spelling.
+        # Of Markdown and plain text the file's own characters (of Markdown, those behind its front
+        # matter); else what was extracted, in Markdown's spelling.
         pa.field("text", pa.string(), nullable=False),
         pa.field("blocks", pa.list_(BLOCK), nullable=False),
         # Of the original file's bytes.

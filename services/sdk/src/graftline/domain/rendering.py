@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -43,22 +42,6 @@ def answer_behind(prompt: str, whole: str, messages: Sequence[Message]) -> str |
     if found < 0 or answer_at - behind > _MOST_BETWEEN:
         return None
     return whole[behind:]
-
-
-def with_call_arguments(message: Message) -> Message:
-    """Give tool calls' arguments as objects, as chat templates want them, where they are JSON."""
-    if not message.get("tool_calls"):
-        return message
-    return {**message, "tool_calls": [_parsed(call) for call in message["tool_calls"]]}
-
-
-def _parsed(call: dict[str, Any]) -> dict[str, Any]:
-    function = call["function"]
-    try:
-        arguments = json.loads(function["arguments"])
-    except (TypeError, ValueError):
-        return call
-    return {**call, "function": {**function, "arguments": arguments}}
 
 
 def _content(messages: Sequence[Message], at: int) -> str:

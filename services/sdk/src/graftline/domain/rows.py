@@ -79,8 +79,45 @@ TRAINING_ROWS = pa.schema(
 
 SHARD_BYTES = 128 << 20
 BATCH_ROWS = 4096
-_GROUP_BYTES = 16 << 20
+BATCH_BYTES = 16 << 20
 _GROUP_ROWS = 8192
+
+
+class Filling:
+    """Says when gathered rows are to be passed on: after so many of them, or so much text.
+
+    Args:
+        rows: Most rows.
+        size: Size (as `size_of` has it) from which on they are enough.
+    """
+
+    def __init__(self, rows: int = BATCH_ROWS, size: int = BATCH_BYTES) -> None:
+        """Begin empty."""
+        self._most_rows = rows
+        self._enough = size
+        self._rows = 0
+        self._size = 0
+
+    def add(self, size: int) -> bool:
+        """Count a row, and say whether they are enough."""
+        self._rows += 1
+        self._size += size
+        return self._rows >= self._most_rows or self._size >= self._enough
+
+    def clear(self) -> None:
+        """Begin again: they have been passed on."""
+        self._rows = self._size = 0
+
+
+def size_of(value: Any) -> int:
+    """Estimate what a value takes in a row: a text its characters, anything else 8 bytes."""
+    if isinstance(value, str):
+        return len(value)
+    if isinstance(value, dict):
+        return sum(map(size_of, value.values()))
+    if isinstance(value, (list, tuple)):
+        return sum(map(size_of, value))
+    return 8
 
 
 def shard_files(folder: Path) -> list[Path]:
@@ -98,10 +135,22 @@ def shard_files(folder: Path) -> list[Path]:
 def read_batches(
     folder: Path, columns: Sequence[str] | None = None, batch_rows: int = BATCH_ROWS
 ) -> Iterator[pa.RecordBatch]:
-    """Stream an artifact's rows as Arrow batches of at most `batch_rows` rows."""
+    """Stream an artifact's rows as Arrow batches of at most `batch_rows` rows, fewer of large."""
     for path in shard_files(folder):
         with pq.ParquetFile(path) as file:
-            yield from file.iter_batches(batch_rows, columns=columns, use_threads=False)
+            rows = _rows_at_once(file.metadata, batch_rows)
+            yield from file.iter_batches(rows, columns=columns, use_threads=False)
+
+
+def _rows_at_once(file: pq.FileMetaData, wanted: int) -> int:
+    """Give how many of a file's rows take about `BATCH_BYTES`, at most as many as are wanted."""
+    groups = [file.row_group(number) for number in range(file.num_row_groups)]
+    fitting = [BATCH_BYTES * group.num_rows // max(group.total_byte_size, 1) for group in groups]
+    # A value that occurs again and again takes no space there; but `RowWriter` ends a group before
+    # it holds much more, so that no batch need be longer than a group.
+    whole = [group.num_rows for group in groups[:-1]]
+    rows: int = min([wanted, *fitting, *whole])
+    return max(rows, 1)
 
 
 def read_rows(folder: Path, columns: Sequence[str] | None = None) -> Iterator[dict[str, Any]]:
@@ -133,6 +182,7 @@ class RowWriter:
         self._schema = schema
         self._shard_bytes = shard_bytes
         self._buffer: list[dict[str, Any]] = []
+        self._filling = Filling()
         self._pending: list[pa.RecordBatch] = []
         self._pending_bytes = 0
         self._pending_rows = 0
@@ -143,7 +193,7 @@ class RowWriter:
     def write(self, row: dict[str, Any]) -> None:
         """Add one row."""
         self._buffer.append(row)
-        if len(self._buffer) >= BATCH_ROWS:
+        if self._filling.add(size_of(row)):
             self._flush_buffer()
 
     def write_batch(self, batch: pa.RecordBatch) -> None:
@@ -176,6 +226,7 @@ class RowWriter:
     def _flush_buffer(self) -> None:
         if self._buffer:
             rows, self._buffer = self._buffer, []
+            self._filling.clear()
             self._add(pa.RecordBatch.from_pylist(rows, schema=self._schema))
 
     def _add(self, batch: pa.RecordBatch) -> None:
@@ -183,7 +234,7 @@ class RowWriter:
         self._pending.append(batch)
         self._pending_bytes += batch.nbytes
         self._pending_rows += batch.num_rows
-        if self._pending_bytes >= _GROUP_BYTES or self._pending_rows >= _GROUP_ROWS:
+        if self._pending_bytes >= BATCH_BYTES or self._pending_rows >= _GROUP_ROWS:
             self._flush_group()
 
     def _flush_group(self) -> None:

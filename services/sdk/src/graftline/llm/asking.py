@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import shutil
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from graftline.canonical import canonical_json
 from graftline.llm.cache import VaultCache
 from graftline.llm.session import LlmSession
-from graftline.llm.units import UnitCosts, add_costs, check_failures
+from graftline.llm.totals import Account, Spending
+from graftline.llm.units import add_costs, check_failures, costs_of, spending_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -18,10 +21,10 @@ if TYPE_CHECKING:
     from graftline.context import Context
     from graftline.llm.config import LlmConfig, LlmRuntime
     from graftline.llm.request import Answer, LlmRequest
-    from graftline.llm.totals import Totals
     from graftline.llm.units import Costs
 
 _COST = "cost.json"
+_THREADS = 8
 
 
 @dataclass(eq=False)
@@ -39,6 +42,7 @@ class OpenUnit:
     requests: Mapping[Any, LlmRequest]
     write: Callable[[Path, Mapping[Any, Answer]], None]
     answers: dict[Any, Answer] = field(default_factory=dict)
+    account: Account = field(default_factory=Account)
 
 
 class UnitAsker:
@@ -65,18 +69,28 @@ class UnitAsker:
         self._sizes = sizes
         self._max_failed_share = max_failed_share
         self._items = items
-        self._costs = UnitCosts()
+        self._todo = list(todo)
         self._total = sum(sizes[ctx.rank :: ctx.ranks])
         self._done = self._total - sum(sizes[unit] for unit in todo)
         self._under_way = 0.0  # items of units that are not whole yet
 
-    def ask(self, config: LlmConfig, runtime: LlmRuntime, units: Iterable[OpenUnit]) -> None:
+    def ask(
+        self,
+        config: LlmConfig,
+        runtime: LlmRuntime,
+        units: Callable[[Sequence[int]], Iterable[OpenUnit]],
+    ) -> None:
         """Ask for the units that are to do, and keep each as soon as all its answers are there.
+
+        Each unit pays for its own requests: what it spent in attempts that were killed is booked
+        when their answers are read back.
 
         Args:
             config: What decides the answers.
-            runtime: The step's endpoints and budgets, of which this rank takes its share.
-            units: They are taken when they are wanted, a few at once.
+            runtime: The step's endpoints and budgets, of which this rank takes its share. A budget
+                begins with what all attempts have spent on this rank's units.
+            units: Gives the units of these numbers. They are taken when they are wanted, a few at
+                once; where there is a budget, twice.
 
         Raises:
             ConfigError: An endpoint is set up wrongly, or the budget is spent.
@@ -84,7 +98,6 @@ class UnitAsker:
             Cancelled: Somebody asked to stop.
         """
         ctx = self._ctx
-        self._tell()
         with LlmSession(
             config,
             runtime.share(ctx.ranks),
@@ -92,7 +105,10 @@ class UnitAsker:
             log=ctx.log,
             stopping=lambda: ctx.stopping,
         ) as llm:
-            for request, answer in llm.answer_all(self._requests(units, llm.totals)):
+            if runtime.limited:
+                self._charge_earlier(llm, units)
+            self._tell()
+            for request, answer in llm.answer_all(self._requests(units(self._todo))):
                 unit, name = request.tag
                 unit.answers[name] = answer
                 each = self._sizes[unit.number] / len(unit.requests)
@@ -101,20 +117,55 @@ class UnitAsker:
                     self._tell()
                 else:
                     self._under_way -= each * (len(unit.requests) - 1)
-                    self._keep(unit, llm.totals)
+                    self._keep(unit)
         if ctx.ranks > 1:
             share = f"{self._total} of {sum(self._sizes)} {self._items}"
             ctx.log(f"rank {ctx.rank} has done its {share}")
 
-    def _requests(self, units: Iterable[OpenUnit], totals: Totals) -> Iterator[LlmRequest]:
+    def _charge_earlier(
+        self, llm: LlmSession, units: Callable[[Sequence[int]], Iterable[OpenUnit]]
+    ) -> None:
+        """Let the budget begin with what all attempts have spent on this rank's units."""
+        spent = self._spent_on_kept()
+        asked = (request for unit in units(self._todo) for request in self._open(unit))
+        spent = sum(llm.recall_all(asked), spent)
+        llm.charge(spent)
+        if spent.tokens:
+            self._ctx.log(f"earlier attempts spent {spent.tokens:,} tokens of the budget")
+
+    def _spent_on_kept(self) -> Spending:
+        """Give what was spent on this rank's kept units; damaged ones are to do again."""
+        ctx = self._ctx
+        kept = sorted({*range(ctx.rank, len(self._sizes), ctx.ranks)}.difference(self._todo))
+        with ThreadPoolExecutor(_THREADS) as threads:
+            found = list(threads.map(self._spent_on, kept))
+        lost = [unit for unit, spending in zip(kept, found, strict=True) if spending is None]
+        self._todo = sorted([*self._todo, *lost])
+        self._done -= sum(self._sizes[unit] for unit in lost)
+        return sum((spending for spending in found if spending is not None), Spending())
+
+    def _spent_on(self, unit: int) -> Spending | None:
+        folder = self._ctx.scratch(f"kept-{unit}")
+        if not self._ctx.restore_unit(unit, folder):
+            return None
+        spending = spending_of(json.loads((folder / _COST).read_text("utf-8")))
+        shutil.rmtree(folder)
+        return spending
+
+    def _requests(self, units: Iterable[OpenUnit]) -> Iterator[LlmRequest]:
         for unit in units:
-            for name, request in unit.requests.items():
-                yield replace(request, tag=(unit, name))
+            yield from self._open(unit)
             if not unit.requests:
                 self._ctx.raise_if_stopping()
-                self._keep(unit, totals)
+                self._keep(unit)
 
-    def _keep(self, unit: OpenUnit, totals: Totals) -> None:
+    def _open(self, unit: OpenUnit) -> Iterator[LlmRequest]:
+        """Give a unit's requests, each on its account."""
+        unit.account = Account(f"{self._ctx.key}/{unit.number}")
+        for name, request in unit.requests.items():
+            yield replace(request, tag=(unit, name), account=unit.account)
+
+    def _keep(self, unit: OpenUnit) -> None:
         """Commit a unit whose answers are all there.
 
         Raises:
@@ -123,8 +174,7 @@ class UnitAsker:
         check_failures(unit.answers.values(), self._max_failed_share)
         folder = self._ctx.scratch(f"unit-{unit.number}")
         unit.write(folder, unit.answers)
-        # What was spent since the unit before it.
-        cost = canonical_json(self._costs.since(totals))
+        cost = canonical_json(costs_of(unit.account))
         (folder / _COST).write_text(cost, encoding="utf-8")
         self._ctx.commit_unit(unit.number, folder)
         self._done += self._sizes[unit.number]

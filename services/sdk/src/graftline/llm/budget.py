@@ -4,22 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from graftline.errors import ConfigError
 from graftline.llm.errors import BudgetSpent
+from graftline.llm.totals import Spending
 
 if TYPE_CHECKING:
     from graftline.llm.config import LlmRuntime, Price
-
-
-@dataclass(frozen=True)
-class Spending:
-    """Tokens, and what they cost; the cost of a model without a price is 0 here."""
-
-    tokens: int
-    usd: float
+    from graftline.llm.totals import Account
+    from graftline.llm.wire import Said
 
 
 class Budget:
@@ -41,13 +35,12 @@ class Budget:
         if self._most_usd is not None and self.price is None:
             raise ConfigError(
                 f"max_cost_usd={self._most_usd:g} needs the price of '{model}'",
-                f"set prices.{model}: {{input: …, output: …}} in US dollars per million tokens",
+                f"set llm.prices={{'{model}': {{input: …, output: …}}}} in US dollars per million"
+                " tokens",
             )
-        self._spent_tokens = 0
-        self._spent_usd = 0.0
-        self._held_tokens = 0
-        self._held_usd = 0.0
-        self._held = 0
+        self._spent = Spending()
+        self._held = Spending()
+        self._in_flight = 0
         self._waiting: deque[asyncio.Future[None]] = deque()
         self.spent = ""
 
@@ -57,16 +50,27 @@ class Budget:
             return None
         return (input_tokens * self.price.input + output_tokens * self.price.output) / 1e6
 
+    def book(self, account: Account, said: Said) -> float | None:
+        """Add what an answer took to an account; give its cost, None if that is not known."""
+        usd = None
+        if said.input_tokens is not None and said.output_tokens is not None:
+            usd = self.cost_usd(said.input_tokens, said.output_tokens)
+        account.totals.add_cost(said.input_tokens, said.output_tokens, usd)
+        return usd
+
+    def charge(self, spending: Spending) -> None:
+        """Count what earlier attempts have spent."""
+        self._spent += spending
+
     async def hold(self, input_tokens: int, output_tokens: int) -> Spending:
         """Hold back the most that a request may take, when what is in flight leaves room for it.
 
         Raises:
             BudgetSpent: It does not fit any more; from then on, nothing does.
         """
-        usd = self.cost_usd(input_tokens, output_tokens) or 0.0
-        asked = Spending(input_tokens + output_tokens, usd)
+        asked = Spending(input_tokens, output_tokens)
         while not self._fits(asked):
-            if not self.spent and self._held == 0:
+            if not self.spent and self._in_flight == 0:
                 self.spent = self._cause(asked)
                 self._wake()
             if self.spent:
@@ -78,28 +82,28 @@ class Budget:
             waiter = asyncio.get_running_loop().create_future()
             self._waiting.append(waiter)
             await waiter
-        self._held += 1
-        self._held_tokens += asked.tokens
-        self._held_usd += asked.usd
+        self._in_flight += 1
+        self._held += asked
         return asked
 
     def settle(self, held: Spending, took: Spending) -> None:
         """Replace what was held back by what was taken."""
-        self._held -= 1
-        self._held_tokens -= held.tokens
-        self._held_usd = self._held_usd - held.usd if self._held else 0.0
-        self._spent_tokens += took.tokens
-        self._spent_usd += took.usd
+        self._in_flight -= 1
+        self._held -= held
+        self._spent += took
         self._wake()
 
     def _fits(self, asked: Spending) -> bool:
         if self.spent:
             return False
-        tokens = self._spent_tokens + self._held_tokens + asked.tokens
-        usd = self._spent_usd + self._held_usd + asked.usd
-        return (self._most_tokens is None or tokens <= self._most_tokens) and (
-            self._most_usd is None or usd <= self._most_usd
+        together = self._spent + self._held + asked
+        return (self._most_tokens is None or together.tokens <= self._most_tokens) and (
+            self._most_usd is None or self._usd(together) <= self._most_usd
         )
+
+    def _usd(self, spending: Spending) -> float:
+        """Give what tokens cost; nothing where money is not limited and has no price."""
+        return self.cost_usd(spending.input_tokens, spending.output_tokens) or 0.0
 
     def _wake(self) -> None:
         while self._waiting:
@@ -111,12 +115,12 @@ class Budget:
         limits = []
         if self._most_tokens is not None:
             limits.append(
-                f"max_total_tokens={self._most_tokens:,}: {self._spent_tokens:,} are spent, "
+                f"max_total_tokens={self._most_tokens:,}: {self._spent.tokens:,} are spent, "
                 f"and the next request may take {asked.tokens:,}"
             )
         if self._most_usd is not None:
             limits.append(
-                f"max_cost_usd={self._most_usd:g}: {self._spent_usd:.4f} are spent, "
-                f"and the next request may take {asked.usd:.4f}"
+                f"max_cost_usd={self._most_usd:g}: {self._usd(self._spent):.4f} are spent, "
+                f"and the next request may take {self._usd(asked):.4f}"
             )
         return f"the budget for the language model is spent ({'; '.join(limits)})"

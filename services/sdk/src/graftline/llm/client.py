@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import os
-import random
-import re
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import TYPE_CHECKING, Self
 
-from graftline.errors import BugError, ConfigError, Problem
-from graftline.llm.budget import Budget, Spending
-from graftline.llm.cache import UNUSABLE, USABLE, pack, unpack
+from graftline.errors import BugError, ConfigError
+from graftline.llm.budget import Budget
+from graftline.llm.cache import UNUSABLE, USABLE, Kept, KeptAnswers
 from graftline.llm.credentials import read_keys
-from graftline.llm.exchange import Exchange, conclude, failed
+from graftline.llm.endpoints import check_endpoints
+from graftline.llm.exchange import Exchange, conclude, failed, spending_on
 from graftline.llm.pool import Member, Pool
 from graftline.llm.request import LlmFailure
-from graftline.llm.totals import Totals
-from graftline.llm.wire import Said, WireProblem, open_wire
+from graftline.llm.sender import Sender
+from graftline.llm.totals import Account, Spending
+from graftline.llm.wire import open_wire
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -26,15 +25,8 @@ if TYPE_CHECKING:
 
     from graftline.llm.cache import AnswerCache
     from graftline.llm.config import LlmConfig, LlmRuntime
-    from graftline.llm.pool import Lease
     from graftline.llm.request import Answer, LlmRequest
-
-_CACHE_THREADS = 8
-_BAD_REQUESTS_UNTIL_CONFIG = 3
-_LONE_SURROGATE = re.compile("[\ud800-\udfff]")
-# Of the request itself: another attempt would end the same.
-_FINAL = ("too-long", "content-filter", "bad-request", "not-allowed")
-_FIRST_BACKOFF_S, _LONGEST_BACKOFF_S = 0.25, 10.0
+    from graftline.llm.wire import Said
 
 
 class LlmClient:
@@ -64,18 +56,17 @@ class LlmClient:
         """Read the keys and check the settings; nothing is sent yet."""
         variables = os.environ if environment is None else environment
         runtime = runtime.located(variables)
-        _check_endpoints(config, runtime)
-        self.totals = Totals()
+        check_endpoints(config, runtime)
+        self.account = Account()
         self._config = config
         self._runtime = runtime
-        self._cache = cache
+        self._kept = KeptAnswers(cache)
         self._say = say
         self._keys = read_keys(runtime.endpoints, variables)
         self._budget = Budget(runtime, config.model)
-        self._threads = ThreadPoolExecutor(_CACHE_THREADS, thread_name_prefix="llm-cache")
         self._asking: dict[str, asyncio.Future[Exchange]] = {}
-        self._jitter = random.Random()
         self._pool: Pool | None = None
+        self._sender: Sender | None = None
 
     @property
     def slots(self) -> int:
@@ -89,6 +80,7 @@ class LlmClient:
             for endpoint, key in zip(self._runtime.endpoints, self._keys, strict=True)
         ]
         self._pool = Pool(members, self._runtime.slots, self._runtime.wait_s, self._say)
+        self._sender = Sender(self._pool, self._budget, self._runtime, self._say)
         return self
 
     async def __aexit__(
@@ -98,7 +90,9 @@ class LlmClient:
         trace: TracebackType | None,
     ) -> None:
         """Close the endpoints; answers that are being kept are kept first."""
-        self._threads.shutdown(wait=True)
+        lost = await self._kept.close()
+        if lost:
+            self._say(f"{lost} answers were not kept: the store is too slow")
         if self._pool is not None:
             await self._pool.close()
 
@@ -125,7 +119,31 @@ class LlmClient:
             if not reading.problem.correctable or len(exchanges) > self._config.corrections:
                 break
             current = current.corrected(reading.text, reading.problem)
-        return self._count(conclude(exchanges))
+        return self._count(request, conclude(exchanges))
+
+    async def recall(self, request: LlmRequest) -> Spending:
+        """Give what earlier attempts of a request's account spent on it, as far as it was kept.
+
+        Raises:
+            TransientError: The cache cannot be reached.
+        """
+        spent, current = Spending(), request
+        for _ in range(1 + self._config.corrections):
+            found = await self._kept.find(current.cache_key)
+            if found is None:
+                break
+            kept = found[1]
+            if self._account_of(request).books(current.cache_key, kept.paid_by):
+                spent += spending_on(current, kept.said)
+            reading = current.form.read(kept.said.text, kept.said.finish)
+            if reading.problem is None or not reading.problem.correctable:
+                break
+            current = current.corrected(reading.text, reading.problem)
+        return spent
+
+    def charge(self, spending: Spending) -> None:
+        """Let the budget begin with what earlier attempts have spent."""
+        self._budget.charge(spending)
 
     async def _once(self, request: LlmRequest) -> Exchange:
         """Ask a request unless it is answered already, or is just being asked for another one."""
@@ -133,11 +151,14 @@ class LlmClient:
         while (running := self._asking.get(key)) is not None:
             await asyncio.wait([running])
             if not running.cancelled():
-                return replace(running.result(), cached=True, attempts=0, usd=0.0)
+                exchange = running.result()
+                if exchange.failure is not None:
+                    return replace(exchange, attempts=0)
+                return self._taken(request, Kept(exchange.said, exchange.paid_by))
         future = asyncio.get_running_loop().create_future()
         self._asking[key] = future
         try:
-            exchange = await self._kept(request) or await self._keep(
+            exchange = await self._find(request) or await self._keep(
                 request, await self._ask(request)
             )
         except BaseException:
@@ -148,132 +169,58 @@ class LlmClient:
         future.set_result(exchange)
         return exchange
 
-    async def _kept(self, request: LlmRequest) -> Exchange | None:
-        """Look an answer up."""
-        cache, key = self._cache, request.cache_key
-        if cache is None:
+    async def _find(self, request: LlmRequest) -> Exchange | None:
+        """Take the answer that is kept, unless it is none that is wanted."""
+        found = await self._kept.find(request.cache_key)
+        if found is None:
             return None
+        namespace, kept = found
+        exchange = self._taken(request, kept)
+        return None if namespace == UNUSABLE and self._runtime.retry_unusable else exchange
 
-        namespaces = (USABLE,) if self._runtime.retry_unusable else (USABLE, UNUSABLE)
-
-        def look_up() -> Said | None:
-            for namespace in namespaces:
-                record = cache.get(namespace, key)
-                said = unpack(record) if record is not None else None
-                if said is not None:
-                    return said
-            return None
-
-        said = await asyncio.get_running_loop().run_in_executor(self._threads, look_up)
-        if said is None:
-            return None
-        return Exchange(said, request.form.read(said.text, said.finish), cached=True)
+    def _taken(self, request: LlmRequest, kept: Kept) -> Exchange:
+        """Take an answer that is there: booked if this account paid for it before, else free."""
+        account = self._account_of(request)
+        if account.books(request.cache_key, kept.paid_by):
+            account.totals.requests += 1
+            account.spending += spending_on(request, kept.said)
+            return self._exchange(request, kept.said, 1)
+        reading = request.form.read(kept.said.text, kept.said.finish)
+        return Exchange(kept.said, reading, cached=True, paid_by=kept.paid_by)
 
     async def _keep(self, request: LlmRequest, exchange: Exchange) -> Exchange:
         """Keep what was said, before anybody is told."""
-        cache = self._cache
-        if cache is not None and exchange.failure is None:
+        if exchange.failure is None:
             namespace = UNUSABLE if exchange.reading.problem else USABLE
-            record = pack(exchange.said, request.model)
-            loop = asyncio.get_running_loop()
-            await loop.run_in_executor(
-                self._threads, cache.put, namespace, request.cache_key, record
-            )
+            kept = Kept(exchange.said, exchange.paid_by)
+            await self._kept.keep(namespace, request.cache_key, kept, request.model)
         return exchange
 
     async def _ask(self, request: LlmRequest) -> Exchange:
-        """Send a request until it is answered, or as often as is allowed."""
-        pool = self._open_pool()
-        sent = counted = 0
-        first_sent = asyncio.get_running_loop().time()
-        avoid: Member | None = None
-        while True:
-            lease = await pool.acquire(avoid)
-            avoid = lease.member
-            try:
-                outcome = await self._send(request, lease, again=sent > 0)
-                sent += 1
-                if isinstance(outcome, Said):
-                    pool.succeeded(lease)
-                    lease.member.bad_requests = 0
-                    return self._exchange(request, outcome, sent)
-                pool.failed(lease, outcome, request.cache_key)
-            finally:
-                pool.release(lease)
-            self._raise_if_misconfigured(lease.member, outcome)
-            # An endpoint that is away says nothing about the request; the pool has patience.
-            away = outcome.kind in ("unreachable", "unavailable")
-            counted += not (away and lease.member.limiter.last_success < first_sent)
-            if outcome.kind in _FINAL or counted >= self._runtime.attempts:
-                if outcome.kind not in _FINAL and not pool.has_answered:
-                    raise pool.hopeless()
-                detail = lease.member.key.hide_in(f"{lease.member.name}: {outcome.detail}")
-                kind = "bad-request" if outcome.kind == "not-allowed" else outcome.kind
-                return failed(LlmFailure(kind, detail), sent)
-            if not away and outcome.kind != "rate-limited":
-                longest = min(_FIRST_BACKOFF_S * 2**counted, _LONGEST_BACKOFF_S)
-                await asyncio.sleep(self._jitter.uniform(longest / 2, longest))
-
-    async def _send(self, request: LlmRequest, lease: Lease, *, again: bool) -> Said | WireProblem:
-        """Send a request once, within the budget and the time-out."""
-        held = await self._budget.hold(request.most_input_tokens, request.max_tokens)
-        # What breaks off may have been worked on, and be charged for.
-        took = held
-        try:
-            self.totals.requests += 1
-            self.totals.retries += again
-            async with asyncio.timeout(self._runtime.timeout_s):
-                said = await lease.member.wire.ask(request)
-            said = replace(said, text=_LONE_SURROGATE.sub("\ufffd", said.text))
-            took = self._spending(said, held)
-            return said
-        except TimeoutError:
-            return WireProblem("timeout", f"no answer within {self._runtime.timeout_s:g} s")
-        except WireProblem as problem:
-            if problem.kind not in ("timeout", "connection", "bad-response"):
-                took = Spending(0, 0.0)
-            if problem.kind == "not-found" and lease.member.answered:
-                return WireProblem("server-error", problem.detail)  # it was found before
-            return problem
-        finally:
-            self._budget.settle(held, took)
-
-    def _spending(self, said: Said, held: Spending) -> Spending:
-        """Give what an answer took; the most that it may have taken where that is not said."""
-        if said.input_tokens is None or said.output_tokens is None:
-            return held
-        usd = self._budget.cost_usd(said.input_tokens, said.output_tokens)
-        return Spending(said.input_tokens + said.output_tokens, usd or 0.0)
+        """Have a request sent; its account pays for the answer."""
+        if self._sender is None:
+            raise BugError("LlmClient is used before `async with`")
+        account = self._account_of(request)
+        outcome, sent = await self._sender.ask(request, account)
+        if isinstance(outcome, LlmFailure):
+            return failed(outcome, sent)
+        account.asked(request.cache_key)
+        return self._exchange(request, outcome, sent)
 
     def _exchange(self, request: LlmRequest, said: Said, attempts: int) -> Exchange:
-        usd = None
-        if said.input_tokens is not None and said.output_tokens is not None:
-            usd = self._budget.cost_usd(said.input_tokens, said.output_tokens)
-        self.totals.add_cost(said.input_tokens, said.output_tokens, usd)
+        """Book an answer that the request's account has paid for."""
+        account = self._account_of(request)
+        usd = self._budget.book(account, said)
         reading = request.form.read(said.text, said.finish)
-        return Exchange(said, reading, cached=False, attempts=attempts, usd=usd)
+        return Exchange(
+            said, reading, cached=False, attempts=attempts, usd=usd, paid_by=account.name
+        )
 
-    def _raise_if_misconfigured(self, member: Member, problem: WireProblem) -> None:
-        """Tell a request that an endpoint refuses from an endpoint that refuses every request.
+    def _account_of(self, request: LlmRequest) -> Account:
+        return request.account or self.account
 
-        Raises:
-            ConfigError: It does.
-        """
-        if problem.kind in ("bad-request", "not-allowed"):
-            member.bad_requests += 1
-        every = member.bad_requests >= _BAD_REQUESTS_UNTIL_CONFIG
-        fatal = {
-            "not-allowed": every or not member.answered,
-            "bad-request": every and not member.answered,
-            "not-found": True,
-            "no-credit": True,
-        }
-        if fatal.get(problem.kind, False):
-            cause, hint = _misconfigured(member, problem, self._config.model)
-            raise ConfigError(member.key.hide_in(cause), hint)
-
-    def _count(self, answer: Answer) -> Answer:
-        totals = self.totals
+    def _count(self, request: LlmRequest, answer: Answer) -> Answer:
+        totals = self._account_of(request).totals
         totals.cached += answer.cached
         if isinstance(answer, LlmFailure):
             totals.failures += 1
@@ -282,62 +229,3 @@ class LlmClient:
             totals.repaired += answer.repaired
             totals.corrected += answer.corrected > 0
         return answer
-
-    def _open_pool(self) -> Pool:
-        if self._pool is None:
-            raise BugError("LlmClient is used before `async with`")
-        return self._pool
-
-
-def _check_endpoints(config: LlmConfig, runtime: LlmRuntime) -> None:
-    """Refuse settings that are in the key and would not decide the answers.
-
-    Raises:
-        ConfigError: There are no endpoints, one does not serve the model, or its API lacks a
-            setting.
-    """
-    if not runtime.endpoints:
-        raise ConfigError(
-            "no endpoint for the language model", "set endpoints=[{url: http://HOST:PORT/v1}]"
-        )
-    for endpoint in runtime.endpoints:
-        if endpoint.models and config.model not in endpoint.models:
-            served = ", ".join(f"'{name}'" for name in endpoint.models)
-            raise ConfigError(
-                f"the server at {endpoint.address} serves {served}, not '{config.model}'",
-                "set endpoints to servers of that model, or ask for one that is served",
-            )
-    problems = [
-        Problem(name, f"the Anthropic API has no such setting (since 2026-10-21): set {name}: null")
-        for name in ("temperature", "top_p", "seed")
-        if getattr(config, name) is not None
-        and any(endpoint.kind == "anthropic" for endpoint in runtime.endpoints)
-    ]
-    if problems:
-        raise ConfigError.of(problems, "the language model")
-
-
-def _misconfigured(member: Member, problem: WireProblem, model: str) -> tuple[str, str]:
-    """Say what is wrong with an endpoint's setup, and what to do."""
-    endpoint, name = member.endpoint, member.name
-    key = endpoint.api_key_env or endpoint.api_key_file
-    served = endpoint.served_model or model
-    match problem.kind:
-        case "not-allowed":
-            hint = f"check the API key in {key}" if key else "it wants an API key: set api_key_env"
-            return f"{name} does not let us in: {problem.detail}", hint
-        case "not-found":
-            return (
-                f"{name} does not serve '{served}': {problem.detail}",
-                "check the model's name (or set served_model), and that url ends where the API "
-                "begins (…/v1)",
-            )
-        case "no-credit":
-            return (
-                f"{name}: the account has no credit left: {problem.detail}",
-                "top it up and run the same command again; what was answered is kept",
-            )
-    return (
-        f"{name} refuses every request: {problem.detail}",
-        "change the setting that it names (null leaves temperature, top_p and seed out)",
-    )

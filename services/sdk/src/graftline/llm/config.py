@@ -89,7 +89,15 @@ class Endpoint(Settings):
         default=16,
         ge=1,
         le=4096,
-        description="Requests in flight at once at most; fewer while it is overloaded.",
+        description="Requests in flight at once at most, of each rank; fewer while it is "
+        "overloaded.",
+    )
+    json_mode: Literal["schema", "object", "none"] = Field(
+        default="schema",
+        description="How an OpenAI-compatible server is told to answer in JSON: schema sends the "
+        "JSON Schema; object only asks for an object, none for nothing, for servers without that: "
+        "the prompt then has to name the form. The answer is checked against the schema in any "
+        "case.",
     )
 
     @property
@@ -110,6 +118,8 @@ class Endpoint(Settings):
             raise ValueError(
                 "api_key_env must be the name of an environment variable, not the key itself"
             )
+        if self.kind != "openai" and self.json_mode != "schema":
+            raise ValueError(f"json_mode is of kind openai; the {self.kind} API takes the schema")
         return self
 
 
@@ -135,7 +145,8 @@ class LlmRuntime(Runtime):
         default=None,
         ge=1,
         le=4096,
-        description="Requests in flight at once over all endpoints; null for as many as they take.",
+        description="Requests in flight at once over all endpoints, all ranks of the step together "
+        "(they get equal shares, one request at least); null for as many as the endpoints take.",
     )
     timeout_s: float = Field(
         default=120, gt=0, le=3600, description="Seconds that one request may take."
@@ -152,13 +163,23 @@ class LlmRuntime(Runtime):
     retry_unusable: bool = Field(
         default=False,
         description="Ask again where the answer that is kept could not be used (after a server "
-        "that talked nonsense was put right).",
+        "that talked nonsense was put right). Every attempt does; of what it gets, later ones "
+        "count only usable answers as paid.",
     )
     max_total_tokens: int | None = Field(
-        default=None, ge=1, description="Tokens, read and written, that may be spent; null: no end."
+        default=None,
+        ge=1,
+        description="Tokens, read and written, that the step may spend: all its attempts together, "
+        "and all its ranks (they get equal shares). A request starts only if the most that it may "
+        "take still fits. Called again, the step begins with what its kept answers took; not "
+        "counted are only requests of earlier attempts of which no answer was kept (under way "
+        "when it was killed, timed out). Raise it to go on; null: no end.",
     )
     max_cost_usd: float | None = Field(
-        default=None, gt=0, description="US dollars that may be spent; null: no end."
+        default=None,
+        gt=0,
+        description="US dollars that the step may spend, counted as max_total_tokens is, by "
+        "today's prices; null: no end.",
     )
     prices: dict[str, Price] = Field(
         default_factory=dict,
@@ -191,11 +212,17 @@ class LlmRuntime(Runtime):
         together = sum(endpoint.max_concurrency for endpoint in self.endpoints)
         return together if self.concurrency is None else min(together, self.concurrency)
 
+    @property
+    def limited(self) -> bool:
+        """Whether there is a budget."""
+        return self.max_total_tokens is not None or self.max_cost_usd is not None
+
     def share(self, ranks: int) -> Self:
-        """Give what one of several ranks may spend, so that together they keep the budget."""
-        tokens, usd = self.max_total_tokens, self.max_cost_usd
+        """Give what one of several ranks may take, so that together they keep the limits."""
+        slots, tokens, usd = self.concurrency, self.max_total_tokens, self.max_cost_usd
         return self.model_copy(
             update={
+                "concurrency": None if slots is None else max(slots // ranks, 1),
                 "max_total_tokens": None if tokens is None else max(tokens // ranks, 1),
                 "max_cost_usd": None if usd is None else usd / ranks,
             }

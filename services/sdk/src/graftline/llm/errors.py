@@ -13,5 +13,5 @@ class BudgetSpent(ConfigError):
     """The tokens or the money that the user allowed are spent; no request is in flight any more.
 
     Like every setting that has to change before a step can go on, it ends with 64, never with 75:
-    a workflow tries 75 again by itself, each time with the whole budget anew.
+    a workflow tries 75 again by itself.
     """

@@ -7,17 +7,21 @@ from typing import TYPE_CHECKING, TypeVar
 
 from graftline.domain.answers import Reading
 from graftline.llm.request import LlmFailure, LlmReply
+from graftline.llm.totals import Spending
 from graftline.llm.wire import Said
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from graftline.llm.request import Answer
+    from graftline.llm.request import Answer, LlmRequest
 
 
 @dataclass(frozen=True)
 class Exchange:
-    """One request that was answered, now or before, or that failed on the way."""
+    """One request that was answered, now or before, or that failed on the way.
+
+    `cached` says that its account has paid nothing for it.
+    """
 
     said: Said
     reading: Reading
@@ -25,6 +29,14 @@ class Exchange:
     attempts: int = 0
     usd: float | None = 0.0
     failure: LlmFailure | None = None
+    paid_by: str = ""
+
+
+def spending_on(request: LlmRequest, said: Said) -> Spending:
+    """Give what an answer took; the most that it may have taken where that is not said."""
+    if said.input_tokens is None or said.output_tokens is None:
+        return Spending(request.most_input_tokens, request.max_tokens)
+    return Spending(said.input_tokens, said.output_tokens)
 
 
 def failed(failure: LlmFailure, attempts: int) -> Exchange:

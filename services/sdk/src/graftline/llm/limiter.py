@@ -88,10 +88,14 @@ class Limiter:
         self.down = False
         self._failures, self._cool_s, self._pause_s = 0, 0.0, 0.0
 
-    def succeeded(self, sending: Sending, now: float) -> None:
-        """Learn from an answer: grow while the limit is what holds requests back."""
+    def proved(self, now: float) -> None:
+        """Learn from an answer that was not waited for in turn: the server works."""
         self.last_success = now
         self.heard()
+
+    def succeeded(self, sending: Sending, now: float) -> None:
+        """Learn from an answer: grow while the limit is what holds requests back."""
+        self.proved(now)
         if sending.at < self._cut_at:
             return
         self._clean += 1

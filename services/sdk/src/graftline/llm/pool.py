@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import math
+import re
 from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from graftline.errors import TransientError
 from graftline.llm.limiter import Limiter
+from graftline.llm.wire import WireProblem
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -16,12 +20,14 @@ if TYPE_CHECKING:
     from graftline.llm.config import Endpoint
     from graftline.llm.credentials import ApiKey
     from graftline.llm.limiter import Sending, Trouble
-    from graftline.llm.wire import ProblemKind, Wire, WireProblem
+    from graftline.llm.wire import ProblemKind, Wire
 
 _LONGEST_PAUSE_S = 900.0
 _REQUESTS_UNTIL_HOPELESS = 10
+_DETAIL_CHARACTERS = 300
+_LOOPBACK = r"localhost|127\.0\.0\.1|0\.0\.0\.0|\[::1?\]"
 
-_TROUBLES: dict[ProblemKind, Trouble] = {
+TROUBLES: dict[ProblemKind, Trouble] = {
     "unreachable": "unreachable",
     "connection": "failed",
     "timeout": "slow",
@@ -51,11 +57,32 @@ class Member:
         self.answered = 0
         self.bad_requests = 0
         self.used_at = 0
+        self._address = _spellings(endpoint.address)
 
     @property
     def name(self) -> str:
         """How messages call it."""
         return self.endpoint.address
+
+    def clean(self, problem: WireProblem) -> WireProblem:
+        """Give a problem in words that may stand in a row.
+
+        The key is hidden before anything is cut; the address may be another one in the next run.
+        """
+        detail = self._address.sub("(address)", self.key.hide_in(problem.detail))
+        return WireProblem(problem.kind, detail[:_DETAIL_CHARACTERS], problem.retry_after_s)
+
+
+def _spellings(address: str) -> re.Pattern[str]:
+    """Match an address as servers and libraries spell it; never a plain word."""
+    parts = urlsplit(address)
+    host = re.escape(parts.hostname or "")
+    spellings = [re.escape(address), rf"https?://(?:{host}|\[{host}\])(?::\d+)?"]
+    if parts.port is not None:
+        spellings.append(rf"(?:https?://)?(?:{host}|{_LOOPBACK})(?::|'?, ?){parts.port}(?!\d)")
+    if "." in host:
+        spellings.append(rf"{host}(?![\w-])")
+    return re.compile(rf"(?<![\w.-])(?:{'|'.join(spellings)})", re.IGNORECASE)
 
 
 @dataclass
@@ -94,6 +121,7 @@ class Pool:
         self._waiting: deque[_Waiter] = deque()
         self._timer: asyncio.TimerHandle | None = None
         self._turn = 0
+        self.last_answer = -math.inf
         # Since when nothing was answered, and by which requests that was noticed.
         self._failing_since: float | None = None
         self._failing: set[str] = set()
@@ -126,45 +154,55 @@ class Pool:
 
     def succeeded(self, lease: Lease) -> None:
         """Learn that a request was answered."""
-        lease.member.limiter.succeeded(lease.sending, self._now())
-        lease.member.answered += 1
+        self.last_answer = self._now()
+        lease.member.limiter.succeeded(lease.sending, self.last_answer)
+        self._answered(lease.member)
+
+    def proved(self, member: Member) -> None:
+        """Learn that an endpoint answers, from a request out of turn."""
+        member.limiter.proved(self._now())
+        self._answered(member)
+
+    def _answered(self, member: Member) -> None:
+        member.answered += 1
+        member.bad_requests = 0
         self._works()
         if self._told:
             self._told = False
-            self._say(f"{lease.member.name} answers again")
+            self._say(f"{member.name} answers again")
 
     def _works(self) -> None:
         self._failing_since = None
         self._failing.clear()
 
-    def failed(self, lease: Lease, problem: WireProblem, request_key: str) -> None:
-        """Learn that a request was not answered.
+    def failed(self, lease: Lease, problem: WireProblem, request_key: str) -> bool:
+        """Learn that a request was not answered; say whether nothing has been for too long.
 
         Raises:
-            TransientError: None of the endpoints has answered anything for too long.
+            TransientError: The endpoints ask to be left alone for too long.
         """
-        trouble = _TROUBLES.get(problem.kind)
+        trouble = TROUBLES.get(problem.kind)
         if trouble is None:  # the request's own fault: the endpoint works
             lease.member.limiter.heard()
             self._works()
-            return
+            return False
         now = self._now()
         member = lease.member
-        member.last_problem = member.key.hide_in(problem.detail)
+        member.last_problem = problem.detail
         member.limiter.troubled(trouble, lease.sending, now, problem.retry_after_s)
         if self._failing_since is None:
             self._failing_since = now
         self._failing.add(request_key)
-        self._give_up_if_hopeless(now, trouble)
+        return self._seems_hopeless(now, trouble)
 
-    def _give_up_if_hopeless(self, now: float, trouble: Trouble) -> None:
+    def _seems_hopeless(self, now: float, trouble: Trouble) -> bool:
         """Tell one bad request from endpoints that do not work."""
         all_down = all(member.limiter.down for member in self.members)
         if all_down and not self._told:
             self._told = True
             self._say(f"no endpoint answers; trying for {self._wait_s:g} s: {self.problems()}")
         closed = min(member.limiter.opens_at for member in self.members) - now
-        away = all_down and trouble in ("unreachable", "unavailable")
+        away = all_down and trouble in ("unreachable", "unavailable") or trouble == "throttled"
         several = len(self._failing) >= _REQUESTS_UNTIL_HOPELESS
         failing_s = now - (self._failing_since or now)
         if closed > _LONGEST_PAUSE_S:
@@ -172,8 +210,7 @@ class Pool:
                 f"the language model is to be left alone for {closed:.0f} s: {self.problems()}",
                 "run the same command again then; what was answered is kept",
             )
-        if failing_s >= self._wait_s and (away or several):
-            raise self.hopeless()
+        return failing_s >= self._wait_s and (away or several)
 
     @property
     def has_answered(self) -> bool:

@@ -14,8 +14,12 @@ if TYPE_CHECKING:
 
     from graftline.domain.answers import AnswerForm, AnswerProblem
     from graftline.llm.config import LlmConfig
+    from graftline.llm.totals import Account
 
 Role = Literal["system", "user", "assistant"]
+
+# Some servers give JSON only where the prompt speaks of it.
+_PROBE = "Say ok; where a form is asked for, as JSON."
 
 
 @dataclass(frozen=True)
@@ -40,6 +44,7 @@ class LlmRequest:
         seed: Seed of sample 0, if one is sent.
         sample: Tells several answers to the same question apart.
         tag: Whatever the caller wants to find again beside the answer; it is sent nowhere.
+        account: Who pays for it; the session's own if not given.
     """
 
     model: str
@@ -51,6 +56,7 @@ class LlmRequest:
     seed: int | None = None
     sample: int = 0
     tag: Any = field(default=None, compare=False, repr=False)
+    account: Account | None = field(default=None, compare=False, repr=False)
 
     @classmethod
     def of(
@@ -119,6 +125,11 @@ class LlmRequest:
         )
         return replace(self, messages=(*self.messages, *turns))
 
+    def probe(self) -> Self:
+        """Give a request in the same settings and turns that no server has a reason to refuse."""
+        turns = tuple(replace(message, content=_PROBE) for message in self.messages)
+        return replace(self, messages=turns)
+
 
 def _number(value: float | None) -> float | None:
     return None if value is None else float(value)
@@ -134,9 +145,9 @@ class LlmReply:
         raw: What the model said, every character.
         input_tokens: Tokens that the model read for it, corrections included; None if unknown.
         output_tokens: Tokens that it wrote; None if unknown.
-        usd: What it cost now (0 if it was in the cache); None if unknown.
-        cached: Whether nothing was asked.
-        attempts: HTTP requests that were sent for it.
+        usd: What its account paid for it (0 if others did); None if unknown.
+        cached: Whether its account paid nothing for it.
+        attempts: HTTP requests that were sent for it, as far as its account knows.
         repaired: Whether its JSON was repaired.
         corrected: How often the model had to be shown what was wrong.
     """
@@ -164,8 +175,8 @@ class LlmFailure:
             `server-error`, `unavailable`, `connection`, `bad-response`.
         detail: One line for people; no secret is in it.
         raw: What the model said last, if anything.
-        cached: Whether nothing was asked.
-        attempts: HTTP requests that were sent for it.
+        cached: Whether its account paid nothing for it.
+        attempts: HTTP requests that were sent for it, as far as its account knows.
     """
 
     reason: str

@@ -6,7 +6,7 @@ import asyncio
 import queue
 import threading
 from concurrent.futures import Future
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
 from graftline.errors import BugError, Cancelled
 from graftline.llm.client import LlmClient
@@ -19,10 +19,12 @@ if TYPE_CHECKING:
     from graftline.llm.cache import AnswerCache
     from graftline.llm.config import LlmConfig, LlmRuntime
     from graftline.llm.request import Answer, LlmRequest
-    from graftline.llm.totals import Totals
+    from graftline.llm.totals import Spending, Totals
 
 _POLL_S = 0.2
 _SPARE = 16
+
+ResultT = TypeVar("ResultT")
 
 
 class LlmSession:
@@ -59,8 +61,8 @@ class LlmSession:
 
     @property
     def totals(self) -> Totals:
-        """The accounts so far."""
-        return self._client.totals
+        """The accounts so far, of requests that have no account of their own."""
+        return self._client.account.totals
 
     def __enter__(self) -> Self:
         """Open the endpoints."""
@@ -115,11 +117,31 @@ class LlmSession:
             GraftlineError: As `LlmClient.answer`, at once.
         """
         window = self._slots * (8 if in_order else 2) + _SPARE
-        run = _Run(self._running(), self._client, iter(requests), window, in_order=in_order)
+        run = _Run(self._running(), self._client.answer, iter(requests), window, in_order=in_order)
         try:
             yield from run.answers(self._stopping)
         finally:
             run.drop()
+
+    def recall_all(self, requests: Iterable[LlmRequest]) -> Iterator[Spending]:
+        """Give what earlier attempts of the requests' accounts spent on each; nothing is asked.
+
+        What is given counts as booked there: to ask the same requests, give them new accounts.
+
+        Raises:
+            Cancelled: Somebody asked to stop.
+            TransientError: The cache cannot be reached.
+        """
+        run = _Run(self._running(), self._client.recall, iter(requests), _SPARE, in_order=False)
+        try:
+            for _, spending in run.answers(self._stopping):
+                yield spending
+        finally:
+            run.drop()
+
+    def charge(self, spending: Spending) -> None:
+        """Let the budget begin with what earlier attempts have spent, before anything is asked."""
+        self._client.charge(spending)
 
     def _wait(self, work: Coroutine[Any, Any, Any]) -> Any:
         if self._loop is None:
@@ -146,31 +168,31 @@ class LlmSession:
         loop.close()
 
 
-class _Run:
+class _Run(Generic[ResultT]):
     """One stream of requests on its way through a client."""
 
     def __init__(
         self,
         loop: asyncio.AbstractEventLoop,
-        client: LlmClient,
+        work: Callable[[LlmRequest], Coroutine[Any, Any, ResultT]],
         requests: Iterator[LlmRequest],
         window: int,
         *,
         in_order: bool,
     ) -> None:
         self._loop = loop
-        self._client = client
+        self._work = work
         self._requests = requests
         self._window = window
         self._in_order = in_order
-        self._under_way: dict[int, tuple[LlmRequest, Future[Answer]]] = {}
-        self._ready: dict[int, tuple[LlmRequest, Answer]] = {}
+        self._under_way: dict[int, tuple[LlmRequest, Future[ResultT]]] = {}
+        self._ready: dict[int, tuple[LlmRequest, ResultT]] = {}
         self._done: queue.SimpleQueue[int] = queue.SimpleQueue()
         self._taken = 0
         self._given = 0
         self._spent: BudgetSpent | None = None
 
-    def answers(self, stopping: Callable[[], bool]) -> Iterator[tuple[LlmRequest, Answer]]:
+    def answers(self, stopping: Callable[[], bool]) -> Iterator[tuple[LlmRequest, ResultT]]:
         more = True
         while True:
             while more and len(self._under_way) + len(self._ready) < self._window:
@@ -194,7 +216,7 @@ class _Run:
             return False
         number = self._taken
         self._taken += 1
-        future = asyncio.run_coroutine_threadsafe(self._client.answer(request), self._loop)
+        future = asyncio.run_coroutine_threadsafe(self._work(request), self._loop)
         self._under_way[number] = (request, future)
         future.add_done_callback(lambda _: self._done.put(number))
         return True
@@ -215,7 +237,7 @@ class _Run:
         except BudgetSpent as error:
             self._spent = error
 
-    def _give(self) -> Iterator[tuple[LlmRequest, Answer]]:
+    def _give(self) -> Iterator[tuple[LlmRequest, ResultT]]:
         """Give what is ready; in order, only up to the first that is not."""
         if not self._in_order:
             ready, self._ready = self._ready, {}

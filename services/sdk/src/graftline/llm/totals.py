@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypedDict
 
 
@@ -59,6 +59,62 @@ class Totals:
             "llm_repaired": float(self.repaired),
             "llm_corrected": float(self.corrected),
         }
+
+
+@dataclass(frozen=True)
+class Spending:
+    """Tokens as a budget counts them: the most that it may have been where a server did not say."""
+
+    input_tokens: int = 0
+    output_tokens: int = 0
+
+    @property
+    def tokens(self) -> int:
+        """Read and written together."""
+        return self.input_tokens + self.output_tokens
+
+    def __add__(self, other: Spending) -> Spending:
+        """Add up."""
+        return Spending(
+            self.input_tokens + other.input_tokens, self.output_tokens + other.output_tokens
+        )
+
+    def __sub__(self, other: Spending) -> Spending:
+        """Take away."""
+        return Spending(
+            self.input_tokens - other.input_tokens, self.output_tokens - other.output_tokens
+        )
+
+
+@dataclass(eq=False)
+class Account:
+    """Who pays for requests, and what that comes to.
+
+    Its name is kept beside the answers that it paid for. A later attempt that finds one under the
+    same name books it as if it had just been given: what was paid is in the accounts once, however
+    often the process was killed in between. Answers that another account paid for cost nothing.
+
+    Args:
+        name: The same in all attempts, and nobody else's (the step's key and the unit); without
+            one, only what is asked now is booked.
+    """
+
+    name: str = ""
+    totals: Totals = field(default_factory=Totals)
+    spending: Spending = Spending()
+    _booked: set[str] = field(default_factory=set)
+
+    def asked(self, key: str) -> None:
+        """Learn that a request was answered now, and is booked."""
+        if self.name:
+            self._booked.add(key)
+
+    def books(self, key: str, paid_by: str) -> bool:
+        """Whether an answer that is kept is to be booked; it then counts as booked."""
+        if not self.name or paid_by != self.name or key in self._booked:
+            return False
+        self._booked.add(key)
+        return True
 
 
 def _sum(one: int | None, other: int | None) -> int | None:

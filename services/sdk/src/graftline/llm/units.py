@@ -7,17 +7,20 @@ from typing import TYPE_CHECKING
 
 from graftline.errors import TransientError
 from graftline.llm.request import LlmFailure
+from graftline.llm.totals import Spending
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
 
     from graftline.llm.request import Answer
-    from graftline.llm.totals import Cost, Totals
+    from graftline.llm.totals import Account, Cost
 
 _SPENT = ("input_tokens", "output_tokens", "usd")
+_BUDGETED = ("budgeted_input_tokens", "budgeted_output_tokens")
 
 Costs = dict[str, float | None]
-"""Tokens, money and counts of requests, by the names of `Totals`; unknown is None."""
+"""Tokens, money and counts of requests, by the names of `Totals`, and what a budget counts of them;
+unknown is None."""
 
 ON_THE_WAY = frozenset(
     {"timeout", "rate-limited", "server-error", "unavailable", "connection", "bad-response"}
@@ -26,7 +29,10 @@ ON_THE_WAY = frozenset(
 
 
 def check_failures(answers: Collection[Answer], max_share: float) -> None:
-    """Stop rather than keep a unit that mostly failed: kept, it would never be asked again.
+    """Stop rather than keep a unit that failed: kept, it would never be asked again.
+
+    One answer may always fail, unless none may: what a server cannot answer at all must not hold
+    up the rest of a small unit.
 
     Args:
         answers: All of one unit.
@@ -37,7 +43,8 @@ def check_failures(answers: Collection[Answer], max_share: float) -> None:
     """
     reasons = [answer.reason for answer in answers if isinstance(answer, LlmFailure)]
     failed = Counter(reason for reason in reasons if reason in ON_THE_WAY)
-    if failed.total() > max_share * len(answers):
+    allowed = max(1.0, max_share * len(answers)) if max_share else 0.0
+    if failed.total() > allowed:
         counts = ", ".join(f"{count} {reason}" for reason, count in failed.most_common())
         raise TransientError(
             f"of {len(answers)} requests of one unit, {failed.total()} failed: {counts}",
@@ -46,19 +53,17 @@ def check_failures(answers: Collection[Answer], max_share: float) -> None:
         )
 
 
-class UnitCosts:
-    """Gives each unit what was spent since the one before: together, all of it."""
+def costs_of(account: Account) -> Costs:
+    """Give what a unit's account comes to."""
+    costs: Costs = {**account.totals.figures()}
+    costs |= {name: getattr(account.totals, name) for name in _SPENT}
+    budgeted = (account.spending.input_tokens, account.spending.output_tokens)
+    return costs | dict(zip(_BUDGETED, budgeted, strict=True))
 
-    def __init__(self) -> None:
-        """Begin with nothing spent."""
-        self._booked: Costs = {}
 
-    def since(self, totals: Totals) -> Costs:
-        """Give what was spent since the last call."""
-        now: Costs = {**totals.figures()}
-        now |= {name: getattr(totals, name) for name in _SPENT}
-        before, self._booked = self._booked, now
-        return {name: _apart(value, before.get(name, 0)) for name, value in now.items()}
+def spending_of(costs: Costs) -> Spending:
+    """Give what a budget counts of a unit's costs."""
+    return Spending(*(int(costs[name] or 0) for name in _BUDGETED))
 
 
 def add_costs(costs: Iterable[Costs]) -> Costs:
@@ -75,9 +80,6 @@ def of_result(costs: Costs) -> tuple[Cost, dict[str, float]]:
     """Give what a `Result` says of costs, and what of them goes to its figures."""
     tokens = [costs.get(name) for name in ("input_tokens", "output_tokens")]
     read, wrote = (None if count is None else int(count) for count in tokens)
-    figures = {n: v for n, v in sorted(costs.items()) if n not in _SPENT and v is not None}
+    apart = (*_SPENT, *_BUDGETED)
+    figures = {n: v for n, v in sorted(costs.items()) if n not in apart and v is not None}
     return {"input_tokens": read, "output_tokens": wrote, "usd": costs.get("usd")}, figures
-
-
-def _apart(value: float | None, earlier: float | None) -> float | None:
-    return None if value is None or earlier is None else value - earlier

@@ -39,7 +39,6 @@ ProblemKind = Literal[
     "no-credit",
 ]
 
-_DETAIL_CHARACTERS = 300
 CONNECT_TIMEOUT_S = 10.0
 
 
@@ -58,7 +57,7 @@ class WireProblem(Exception):
 
     Args:
         kind: What kind of problem it is.
-        detail: One line for people.
+        detail: What it says, as one line; it may repeat the key, and be long (`Member.clean`).
         retry_after_s: How long the server asks to be left alone, if it does.
     """
 
@@ -66,7 +65,7 @@ class WireProblem(Exception):
         """Keep what is known."""
         super().__init__(kind, detail)
         self.kind = kind
-        self.detail = " ".join(detail.split())[:_DETAIL_CHARACTERS]
+        self.detail = " ".join(detail.split())
         self.retry_after_s = retry_after_s
 
 

@@ -50,6 +50,7 @@ class OpenAiWire:
             http_client=openai.DefaultAsyncHttpxClient(**options),
         )
         self._served_model = endpoint.served_model
+        self._json_mode = endpoint.json_mode
         # OpenAI itself refuses `max_tokens` for newer models; others know only that.
         is_openai = urlsplit(endpoint.address).hostname == "api.openai.com"
         self._max_tokens = "max_completion_tokens" if is_openai else "max_tokens"
@@ -98,14 +99,15 @@ class OpenAiWire:
             "seed": request.sent_seed,
         }
         body |= {name: value for name, value in sampling.items() if value is not None}
-        if isinstance(request.form, JsonAnswer):
-            schema = {
-                "name": request.form.name,
-                "schema": request.form.schema,
-                "strict": is_strict(request.form.schema),
-            }
-            body["response_format"] = {"type": "json_schema", "json_schema": schema}
+        if isinstance(request.form, JsonAnswer) and self._json_mode != "none":
+            body["response_format"] = self._response_format(request.form)
         return body
+
+    def _response_format(self, form: JsonAnswer) -> dict[str, Any]:
+        if self._json_mode == "object":
+            return {"type": "json_object"}
+        schema = {"name": form.name, "schema": form.schema, "strict": is_strict(form.schema)}
+        return {"type": "json_schema", "json_schema": schema}
 
 
 def is_strict(schema: Any) -> bool:

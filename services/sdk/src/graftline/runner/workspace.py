@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from google.protobuf.json_format import MessageToJson
 
-from graftline.errors import BugError, DataError, TransientError
+from graftline.errors import ConfigError, DataError, TransientError
 from graftline.ports import Input, Inputs, Port, kind_name
 from graftline.sources import content_fingerprint, is_remote, list_bucket, local_path
 from graftline.v1 import artifact_pb2, manifest_pb2
@@ -147,12 +147,15 @@ def output_of(manifest: manifest_pb2.Manifest, port: str) -> artifact_pb2.Artifa
     """Give the artifact of an output port.
 
     Raises:
-        BugError: The manifest has no such port.
+        ConfigError: The step, as it is set, made none.
     """
     for output in manifest.outputs:
         if output.port == port:
             return output.artifact
-    raise BugError(f"step '{manifest.step}' has no output '{port}'")
+    raise ConfigError(
+        f"step '{manifest.step}', as it is set, made no '{port}'",
+        "change its settings, or the recipe",
+    )
 
 
 def input_refs(

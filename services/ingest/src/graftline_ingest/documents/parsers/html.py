@@ -35,10 +35,21 @@ _LEFT_OUT = [
 
 
 def declared_charset(data: bytes) -> str:
-    """Give the encoding that a page says it is of; empty if it says nothing."""
+    """Give the encoding that a page says it is of; empty if it says nothing, or what cannot be.
+
+    The name was found as ASCII: it cannot be that of an encoding in which it would stand otherwise.
+    So pages that call themselves UTF-16 without being so are UTF-8, as the HTML standard says.
+    """
     match = _CHARSET.search(data, 0, _HEAD)
-    name = match.group(1).decode("ascii").lower() if match else ""
-    return _SAME.get(name, name)
+    if match is None:
+        return ""
+    name = match.group(1).decode("ascii")
+    try:
+        is_possible = match.group(1).decode(name) == name
+    except (UnicodeError, LookupError):
+        is_possible = False
+    name = name.lower()
+    return _SAME.get(name, name) if is_possible else ""
 
 
 def read_html(page: str) -> tuple[str, str, dict[str, Any]]:

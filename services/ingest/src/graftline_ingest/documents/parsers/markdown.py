@@ -31,14 +31,18 @@ _LEAVES = {
 }
 
 
-def parse_markdown(text: str) -> tuple[list[Block], str]:
-    """Find a Markdown text's blocks (CommonMark, tables, front matter) and its title.
+def parse_markdown(text: str, *, front_matter: bool) -> tuple[list[Block], str]:
+    """Find a Markdown text's blocks (CommonMark, tables) and its title.
+
+    Args:
+        text: The text.
+        front_matter: Whether dashes at its top begin front matter, which is then a block of code.
 
     Raises:
         Refused: The parser cannot read it.
     """
     try:
-        tokens = _parser().parse(text)
+        tokens = _parser(front_matter).parse(text)
     except RecursionError:
         raise Refused("too-deep", "is nested too deeply") from None
     finder = _Finder(text)
@@ -47,9 +51,10 @@ def parse_markdown(text: str) -> tuple[list[Block], str]:
     return finder.finish(), finder.title
 
 
-def _parser() -> MarkdownIt:
+def _parser(front_matter: bool) -> MarkdownIt:
     parser = MarkdownIt("commonmark", {"maxNesting": _MAX_NESTING}).enable("table")
-    parser.use(front_matter_plugin)
+    if front_matter:
+        parser.use(front_matter_plugin)
     # Blocks are wanted, not what is inside them: five times faster.
     parser.core.ruler.enableOnly(["normalize", "block"])
     return parser

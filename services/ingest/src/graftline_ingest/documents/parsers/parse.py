@@ -41,7 +41,7 @@ def parse(task: Task) -> Parsed:
         return _of_markdown(task, text, title, {**meta, "encoding": encoding})
     text, encoding = decode(data, task.encoding)
     if task.media_type == MARKDOWN:
-        return _of_markdown(task, text, "", {"encoding": encoding})
+        return _of_markdown_file(task, text, {"encoding": encoding})
     if task.media_type == PLAIN:
         from graftline_ingest.documents.parsers.plain import parse_plain
 
@@ -57,11 +57,24 @@ def read_pdf_file(path: Path, task: Task) -> tuple[str, list[Block], str, dict[s
     return read_pdf(path, task.max_pages, task.max_text_bytes)
 
 
-def _of_markdown(task: Task, text: str, title: str, meta: dict[str, Any]) -> Parsed:
+def _of_markdown_file(task: Task, text: str, meta: dict[str, Any]) -> Parsed:
+    """Parse what stands behind the front matter; one that cannot be read stays in the text."""
+    from graftline_ingest.documents.parsers.front_matter import find_front_matter
+
+    front = find_front_matter(text)
+    if front is None:
+        return _of_markdown(task, text, "", meta, unread_front_matter=True)
+    meta = {**meta, "front_matter": front.fields, "text_start": front.end}
+    return _of_markdown(task, text[front.end :], front.fields.get("title", "").strip(), meta)
+
+
+def _of_markdown(
+    task: Task, text: str, title: str, meta: dict[str, Any], *, unread_front_matter: bool = False
+) -> Parsed:
     from graftline_ingest.documents.parsers.markdown import parse_markdown
 
     _check_size(task, text)
-    blocks, found = parse_markdown(text)
+    blocks, found = parse_markdown(text, front_matter=unread_front_matter)
     return _checked(task, text, blocks, title or found, meta)
 
 
