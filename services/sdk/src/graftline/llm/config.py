@@ -152,13 +152,18 @@ class LlmRuntime(Runtime):
         default=120, gt=0, le=3600, description="Seconds that one request may take."
     )
     attempts: int = Field(
-        default=6, ge=1, le=100, description="How often one request is tried before it fails."
+        default=6,
+        ge=1,
+        le=100,
+        description="How often one request is tried before it fails; an endpoint that is away, or"
+        " refuses for the moment, does not count for `wait_s`.",
     )
     wait_s: float = Field(
         default=60,
         ge=0,
         le=3600,
-        description="Seconds to wait for an endpoint to come up, or back, when none answers.",
+        description="Seconds to wait for an endpoint to come up, or back, when none answers or all"
+        " refuse for the moment (429).",
     )
     retry_unusable: bool = Field(
         default=False,
